@@ -1,0 +1,167 @@
+-- Purpose:   what an insert, a change and a deletion of messages do.
+-- Guarantee: the caller's ownership is checked before anything is locked; a skipped conflict changes
+--            nothing; a user message and its run commit together or not at all.
+-- Caller:    every statement on public.messages.
+
+set lock_timeout = '5s';
+set statement_timeout = '60s';
+
+create function engine.check_user_content(p_content jsonb) returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+    v_content jsonb := p_content;
+begin
+    if pg_catalog.jsonb_typeof(v_content) = 'string' then
+        v_content := pg_catalog.jsonb_build_array(
+            pg_catalog.jsonb_build_object('type', 'text', 'text', v_content));
+    end if;
+    if not engine.is_content(v_content) then
+        raise exception 'content is neither a string nor a list of well-formed parts'
+            using errcode = '23514', hint = 'Example: [{"type": "text", "text": "Hello"}]';
+    end if;
+    if exists (select from pg_catalog.jsonb_array_elements(v_content) p
+        where p.value ->> 'type' not in ('text', 'image', 'file')) then
+        raise exception 'a user message holds text, image and file parts only'
+            using errcode = '23514';
+    end if;
+    if not exists (select from pg_catalog.jsonb_array_elements(v_content) p
+        where p.value ->> 'type' <> 'text' or pg_catalog.btrim(p.value ->> 'text', E' \t\n\r') <> '') then
+        raise exception 'the message is empty' using errcode = '23514';
+    end if;
+    return v_content;
+end
+$$;
+comment on function engine.check_user_content(jsonb) is
+'The content as a list of parts. Raises 23514 unless it is what a user may say.';
+
+create function engine.check_caller_owns(p_session uuid) returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+    if not exists (
+        select from public.chat_sessions s
+        where s.id = p_session and s.user_id = engine.caller_id()
+    ) then
+        raise exception 'session not found, or not yours' using errcode = '42501';
+    end if;
+    if coalesce(nullif(pg_catalog.current_setting('engine.statement_session', true), ''),
+        p_session::text) <> p_session::text then
+        raise exception 'a statement on messages touches one session' using errcode = '23514';
+    end if;
+    perform pg_catalog.set_config('engine.statement_session', p_session::text, true);
+end
+$$;
+comment on function engine.check_caller_owns(uuid) is
+'Raises the same 42501 for a foreign and a missing session, and 23514 for a second session in one
+statement: locks of several sessions could deadlock.';
+
+create function engine.begin_message_statement() returns trigger
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+begin
+    perform pg_catalog.set_config('engine.statement_session', '', true);
+    return null;
+end
+$$;
+comment on function engine.begin_message_statement() is
+'Trigger: the statement has touched no session yet.';
+
+create function engine.place_message() returns trigger
+language plpgsql
+security definer -- locks the session and draws from a sequence that a browser may not touch
+set search_path = ''
+as $$
+declare
+    v_session public.chat_sessions;
+begin
+    if new.role = 'user' then
+        if engine.caller_is_browser() then
+            perform engine.check_caller_owns(new.session_id);
+        end if;
+        new.content := engine.check_user_content(new.content);
+    end if;
+    v_session := engine.lock_session(new.session_id);
+    if v_session.id is null then
+        raise exception 'session not found, or not yours' using errcode = '42501';
+    end if;
+    if new.role = 'user' and v_session.status = 'archived' then
+        raise exception 'the session is archived' using errcode = 'PT409',
+            hint = 'Set its status to active first.';
+    end if;
+    new.user_id := v_session.user_id;
+    new.org_id := v_session.org_id;
+    new.position := pg_catalog.nextval('engine.message_positions');
+    new.created_at := greatest(pg_catalog.clock_timestamp(), v_session.last_message_at);
+    new.updated_at := new.created_at;
+    new.parent_id := engine.choose_parent(new, v_session.head_id);
+    return new;
+end
+$$;
+comment on function engine.place_message() is
+'Trigger: owner, order, time and parent come from the database; nothing else is written yet.';
+
+create function engine.choose_parent(p_message public.messages, p_head uuid) returns uuid
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+    if p_message.parent_id is not null then
+        perform from public.messages m
+        where m.session_id = p_message.session_id and m.id = p_message.parent_id
+        for key share skip locked;
+        if not found then
+            raise exception 'parent_id is not a message of this session' using errcode = '23503';
+        end if;
+        return p_message.parent_id;
+    end if;
+    if p_message.role = 'user' and p_message.starts_run and (
+        engine.has_open_run(p_message.session_id)
+        -- an earlier row of this same statement, whose run is not written yet
+        or (
+            select m.role = 'user' and m.starts_run
+                and not exists (select from engine.runs r where r.message_id = m.id)
+            from public.messages m where m.session_id = p_message.session_id
+            order by m.position desc limit 1
+        )
+    ) then
+        return null;
+    end if;
+    return engine.standing_ancestor(p_message.session_id, p_head);
+end
+$$;
+comment on function engine.choose_parent(public.messages, uuid) is
+'The given parent, the head, or null for a message that must wait for its turn.';
+
+create function engine.enqueue_message() returns trigger
+language plpgsql
+security definer -- writes engine.runs, which a browser may not
+set search_path = ''
+as $$
+declare
+    v_session public.chat_sessions;
+    v_run uuid;
+begin
+    select s.* into v_session from public.chat_sessions s where s.id = new.session_id;
+    update public.chat_sessions s
+    set last_message_at = new.created_at,
+        head_id = case when new.role = 'user' and new.starts_run then s.head_id else new.id end
+    where s.id = new.session_id;
+    if new.role = 'user' and new.starts_run then
+        perform engine.start_run(v_session, new.id, 'insert');
+    end if;
+    return null;
+end
+$$;
+comment on function engine.enqueue_message() is
+'Trigger: the outbox. A user message and its run commit together; other messages move the head.';

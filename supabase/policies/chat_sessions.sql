@@ -1,0 +1,42 @@
+-- Who may do what with public.chat_sessions
+--
+--                | owner                                             | other users | anonymous
+--   select       | own rows                                          | nothing     | refused
+--   insert       | title, assistant_id, while_running, metadata      | –           | refused
+--   update       | title, status, assistant_id, while_running,       | nothing     | refused
+--                | metadata of own rows                              |             |
+--   delete       | own rows, with all that hangs on them             | nothing     | refused
+
+set lock_timeout = '5s';
+
+alter table public.chat_sessions enable row level security;
+revoke all on public.chat_sessions from public, anon, authenticated, service_role;
+grant select, delete on public.chat_sessions to authenticated;
+grant insert (title, assistant_id, while_running, metadata),
+update (title, status, assistant_id, while_running, metadata)
+on public.chat_sessions to authenticated;
+grant select, delete on public.chat_sessions to service_role;
+grant insert (user_id, org_id, title, status, assistant_id, while_running, metadata),
+update (title, status, assistant_id, while_running, metadata)
+on public.chat_sessions to service_role;
+
+drop policy if exists "users read their own sessions" on public.chat_sessions;
+create policy "users read their own sessions" on public.chat_sessions
+for select to authenticated
+using ((select auth.jwt()) ->> 'sub' = user_id);
+
+drop policy if exists "users start sessions of their own" on public.chat_sessions;
+create policy "users start sessions of their own" on public.chat_sessions
+for insert to authenticated
+with check ((select auth.jwt()) ->> 'sub' = user_id);
+
+drop policy if exists "users change their own sessions" on public.chat_sessions;
+create policy "users change their own sessions" on public.chat_sessions
+for update to authenticated
+using ((select auth.jwt()) ->> 'sub' = user_id)
+with check ((select auth.jwt()) ->> 'sub' = user_id);
+
+drop policy if exists "users delete their own sessions" on public.chat_sessions;
+create policy "users delete their own sessions" on public.chat_sessions
+for delete to authenticated
+using ((select auth.jwt()) ->> 'sub' = user_id);

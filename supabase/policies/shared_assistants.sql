@@ -1,0 +1,26 @@
+-- Who may do what with public.shared_assistants
+--
+--                | any user                                          | anonymous
+--   select       | rows for everyone, and of the active organisation | refused
+--   insert       | refused                                           | refused
+--   update       | refused                                           | refused
+--   delete       | refused                                           | refused
+
+set lock_timeout = '5s';
+
+alter table public.shared_assistants enable row level security;
+revoke all on public.shared_assistants from public, anon, authenticated, service_role;
+grant select on public.shared_assistants to authenticated, service_role;
+
+drop policy if exists "users read the assistants shared with them" on public.shared_assistants;
+create policy "users read the assistants shared with them" on public.shared_assistants
+for select to authenticated
+using (
+    (select auth.jwt()) ->> 'sub' <> ''
+    and (
+        visibility = 'everyone'
+        or org_id = coalesce(
+            (select auth.jwt()) ->> 'org_id', (select auth.jwt()) -> 'o' ->> 'id'
+        )
+    )
+);

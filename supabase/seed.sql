@@ -1,0 +1,13 @@
+-- A first assistant, so that a session needs nothing but a title. Running it again changes nothing.
+
+insert into public.assistants (id, user_id, name, description, instructions, model, visibility)
+values (
+    '00000000-0000-4000-8000-000000000001', null, 'Demo assistant',
+    'Answers without a key. It is no language model.',
+    'You are a helpful assistant.', 'offline:demo', 'everyone'
+)
+on conflict (id) do nothing;
+
+update engine.settings
+set default_assistant_id = '00000000-0000-4000-8000-000000000001'
+where default_assistant_id is null;
