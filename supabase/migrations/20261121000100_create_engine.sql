@@ -52,7 +52,7 @@ stable
 security invoker
 set search_path = ''
 begin atomic
-select nullif((select auth.jwt()) ->> 'sub', '');
+    select nullif((select auth.jwt()) ->> 'sub', '');
 end;
 comment on function engine.caller_id() is
 'The Clerk user id of the token in use, or null. Never raises: a Clerk id is no uuid.';
@@ -63,11 +63,11 @@ stable
 security invoker
 set search_path = ''
 begin atomic
-select
-    coalesce(
-        nullif((select auth.jwt()) ->> 'org_id', ''),
-        nullif((select auth.jwt()) -> 'o' ->> 'id', '')
-    );
+    select
+        coalesce(
+            nullif((select auth.jwt()) ->> 'org_id', ''),
+            nullif((select auth.jwt()) -> 'o' ->> 'id', '')
+        );
 end;
 comment on function engine.caller_org_id() is
 'The active Clerk organisation of the token in use (v1 `org_id` or v2 `o.id`), or null.';
@@ -78,7 +78,7 @@ stable
 security invoker
 set search_path = ''
 begin atomic
-select pg_catalog.current_setting('role') in ('authenticated', 'anon');
+    select pg_catalog.current_setting('role') in ('authenticated', 'anon');
 end;
 comment on function engine.caller_is_browser() is
 'Whether the statement runs as a user. `role` is what SET ROLE chose: a definer does not change it.';

@@ -74,7 +74,7 @@ $$;
 comment on function engine.check_assistant() is
 'Trigger: a user''s assistant names only models and tools on the operator''s lists.';
 
-create function engine.check_tools(p_tools jsonb, p_allowed text []) returns void
+create function engine.check_tools(p_tools jsonb, p_allowed text[]) returns void
 language plpgsql
 immutable
 security invoker
@@ -101,7 +101,7 @@ begin
     end loop;
 end
 $$;
-comment on function engine.check_tools(jsonb, text []) is
+comment on function engine.check_tools(jsonb, text[]) is
 'Returns quietly if each tool is of an allowed type and carries no key but the known ones.';
 
 create function engine.share_assistant() returns trigger
@@ -131,7 +131,7 @@ create trigger share_assistant after insert or update on public.assistants
 for each row execute function engine.share_assistant();
 
 revoke all on function
-engine.check_assistant(), engine.check_tools(jsonb, text []), engine.share_assistant()
+engine.check_assistant(), engine.check_tools(jsonb, text[]), engine.share_assistant()
 from public, anon, authenticated, service_role;
 alter table engine.settings add constraint settings_default_assistant_id_fkey
 foreign key (default_assistant_id) references public.assistants (id) on delete set null;

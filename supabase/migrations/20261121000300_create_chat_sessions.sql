@@ -40,17 +40,17 @@ stable
 security definer -- reads rows of shared assistants, whose instructions the caller may not see
 set search_path = ''
 begin atomic
-select
-    exists (
-        select from public.assistants as a
-        where
-            a.id = p_assistant
-            and (
-                a.user_id = (select engine.caller_id())
-                or a.visibility = 'everyone'
-                or (a.visibility = 'organisation' and a.org_id = (select engine.caller_org_id()))
-            )
-    );
+    select
+        exists(
+            select from public.assistants as a
+            where
+                a.id = p_assistant
+                and (
+                    a.user_id = (select engine.caller_id())
+                    or a.visibility = 'everyone'
+                    or (a.visibility = 'organisation' and a.org_id = (select engine.caller_org_id()))
+                )
+        );
 end;
 comment on function engine.may_use_assistant(uuid) is
 'Whether the caller owns the assistant or it is shared with the caller. False for a missing one.';

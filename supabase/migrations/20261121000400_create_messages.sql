@@ -13,24 +13,24 @@ parallel safe
 security invoker
 set search_path = ''
 begin atomic
-select case p_part ->> 'type'
-    when 'text' then jsonb_typeof(p_part -> 'text') = 'string'
-    when 'reasoning' then jsonb_typeof(p_part -> 'text') = 'string'
-    when 'image'
-        then
-            jsonb_typeof(coalesce(p_part -> 'file_id', p_part -> 'url')) = 'string'
-            and not p_part ?& array['file_id', 'url']
-    when 'file' then jsonb_typeof(p_part -> 'file_id') = 'string'
-    when 'citation' then jsonb_typeof(p_part -> 'text') = 'string'
-    when 'tool_call'
-        then
-            jsonb_typeof(p_part -> 'call_id') = 'string'
-            and jsonb_typeof(p_part -> 'name') = 'string'
-            and jsonb_typeof(p_part -> 'arguments') = 'object'
-    when 'tool_result'
-        then jsonb_typeof(p_part -> 'call_id') = 'string' and p_part ? 'output'
-    else false
-end;
+    select case p_part ->> 'type'
+        when 'text' then jsonb_typeof(p_part -> 'text') = 'string'
+        when 'reasoning' then jsonb_typeof(p_part -> 'text') = 'string'
+        when 'image'
+            then
+                jsonb_typeof(coalesce(p_part -> 'file_id', p_part -> 'url')) = 'string'
+                and not p_part ?& array['file_id', 'url']
+        when 'file' then jsonb_typeof(p_part -> 'file_id') = 'string'
+        when 'citation' then jsonb_typeof(p_part -> 'text') = 'string'
+        when 'tool_call'
+            then
+                jsonb_typeof(p_part -> 'call_id') = 'string'
+                and jsonb_typeof(p_part -> 'name') = 'string'
+                and jsonb_typeof(p_part -> 'arguments') = 'object'
+        when 'tool_result'
+            then jsonb_typeof(p_part -> 'call_id') = 'string' and p_part ? 'output'
+        else false
+    end;
 end;
 comment on function engine.is_part(jsonb) is
 'Whether a jsonb value is one well-formed content part. Null for a part that lacks a field.';
@@ -42,17 +42,17 @@ parallel safe
 security invoker
 set search_path = ''
 begin atomic
-select
-    case
-        when jsonb_typeof(p_content) <> 'array' then false
-        when jsonb_array_length(p_content) > 256 then false
-        else coalesce(
-            (
-                select bool_and(coalesce(engine.is_part(part.value), false))
-                from jsonb_array_elements(p_content) as part
-            ), true
-        )
-    end;
+    select
+        case
+            when jsonb_typeof(p_content) <> 'array' then false
+            when jsonb_array_length(p_content) > 256 then false
+            else coalesce(
+                (
+                    select bool_and(coalesce(engine.is_part(part.value), false))
+                    from jsonb_array_elements(p_content) as part
+                ), true
+            )
+        end;
 end;
 comment on function engine.is_content(jsonb) is
 'Whether a jsonb value is a list of at most 256 well-formed parts; the empty list is one.';
@@ -64,9 +64,9 @@ parallel safe
 security invoker
 set search_path = ''
 begin atomic
-select coalesce(string_agg(part.value ->> 'text', E'\n' order by part.ordinality), '')
-from jsonb_array_elements(p_content) with ordinality as part
-where part.value ->> 'type' = 'text';
+    select coalesce(string_agg(part.value ->> 'text', E'\n' order by part.ordinality), '')
+    from jsonb_array_elements(p_content) with ordinality as part
+    where part.value ->> 'type' = 'text';
 end;
 comment on function engine.content_text(jsonb) is
 'The text parts of a content list, one to a line; the empty string if it has none.';
@@ -78,7 +78,7 @@ parallel safe
 security invoker
 set search_path = ''
 begin atomic
-select 'owner ' || encode(sha256(convert_to(p_user_id, 'UTF8')), 'hex');
+    select 'owner ' || encode(sha256(convert_to(p_user_id, 'UTF8')), 'hex');
 end;
 comment on function engine.owner_lexeme(text) is
 'The lexeme that stands for an owner: with a space, so that no text parses to it; hashed, so that
@@ -91,9 +91,9 @@ parallel safe
 security invoker
 set search_path = ''
 begin atomic
-select
-    to_tsvector('simple'::regconfig, left(engine.content_text(p_content), 100000))
-    || array_to_tsvector(array[engine.owner_lexeme(p_user_id)]);
+    select
+        to_tsvector('simple'::regconfig, left(engine.content_text(p_content), 100000))
+        || array_to_tsvector(array[engine.owner_lexeme(p_user_id)]);
 end;
 comment on function engine.search_vector(text, jsonb) is
 'The words of a message''s first 100,000 characters (a tsvector holds 1 MB) and its owner''s lexeme.';

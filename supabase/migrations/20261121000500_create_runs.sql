@@ -101,12 +101,26 @@ from public, anon, authenticated, service_role;
 
 create view public.runs with (security_invoker = true) as
 select
-    id, session_id, user_id, org_id, message_id, assistant_id, model, origin,
+    id,
+    session_id,
+    user_id,
+    org_id,
+    message_id,
+    assistant_id,
+    model,
+    origin,
     case
         when status = 'waiting' and cancel_requested_at is not null then 'cancelling'
         else status
     end as status,
-    required_action, error, usage, queued_no, created_at, started_at, ended_at, expires_at
+    required_action,
+    error,
+    usage,
+    queued_no,
+    created_at,
+    started_at,
+    ended_at,
+    expires_at
 from engine.runs;
 comment on view public.runs is
 'What the owner may see of runs; the row-level security of the table beneath decides.';

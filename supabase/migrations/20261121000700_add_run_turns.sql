@@ -12,17 +12,17 @@ stable
 security invoker
 set search_path = ''
 begin atomic
-select
-    exists (
-        select from engine.runs as r
-        where
-            r.session_id = p_session
-            and r.status in ('ready', 'running', 'requires_action', 'cancelling')
-    )
-    or exists (
-        select from engine.runs as r
-        where r.session_id = p_session and r.status = 'waiting'
-    );
+    select
+        exists (
+            select from engine.runs as r
+            where
+                r.session_id = p_session
+                and r.status in ('ready', 'running', 'requires_action', 'cancelling')
+        )
+        or exists (
+            select from engine.runs as r
+            where r.session_id = p_session and r.status = 'waiting'
+        );
 end;
 comment on function engine.has_open_run(uuid) is
 'Whether the session has a live or a waiting run.';
@@ -145,7 +145,7 @@ $$;
 comment on function engine.request_cancel(uuid, text) is
 'The run is cancelled, or will be: by its worker, or when its turn comes. The session is locked.';
 
-create function engine.cancel_open_runs(p_runs uuid [], p_reason text) returns void
+create function engine.cancel_open_runs(p_runs uuid[], p_reason text) returns void
 language plpgsql
 volatile
 security invoker
@@ -163,11 +163,11 @@ begin
     end loop;
 end
 $$;
-comment on function engine.cancel_open_runs(uuid [], text) is
+comment on function engine.cancel_open_runs(uuid[], text) is
 'Each open run of the list is cancelled or will be. All are of one session, which is locked.';
 
 revoke all on function
 engine.has_open_run(uuid), engine.end_unattended(engine.runs, text, text, text),
 engine.join_path(engine.runs), engine.promote(uuid), engine.request_cancel(uuid, text),
-engine.cancel_open_runs(uuid [], text)
+engine.cancel_open_runs(uuid[], text)
 from public, anon, authenticated, service_role;

@@ -36,10 +36,14 @@ volatile
 security invoker
 set search_path = ''
 begin atomic
-insert into engine.events (run_id, seq, type, data)
-select p_run, e.seq, e.type, e.data
-from jsonb_to_recordset(p_events) as e (seq integer, type text, data jsonb)
-on conflict do nothing;
+    insert into engine.events (run_id, seq, type, data)
+    select
+        p_run,
+        e.seq,
+        e.type,
+        e.data
+    from jsonb_to_recordset(p_events) as e (seq integer, type text, data jsonb)
+    on conflict do nothing;
 end;
 comment on function engine.store_events(uuid, jsonb) is
 'Stores events [{"seq", "type", "data"}]; those that are stored already stay as they are.';
@@ -50,10 +54,15 @@ volatile
 security invoker
 set search_path = ''
 begin atomic
-insert into engine.run_steps (run_id, position, type, status, data)
-select p_run, s.position, s.type, s.status, s.data
-from jsonb_to_recordset(p_steps) as s (position integer, type text, status text, data jsonb)
-on conflict do nothing;
+    insert into engine.run_steps (run_id, position, type, status, data)
+    select
+        p_run,
+        s.position,
+        s.type,
+        s.status,
+        s.data
+    from jsonb_to_recordset(p_steps) as s (position integer, type text, status text, data jsonb)
+    on conflict do nothing;
 end;
 comment on function engine.store_steps(uuid, jsonb) is
 'Stores steps [{"position", "type", "status", "data"}]; a step is written once.';

@@ -11,32 +11,39 @@ volatile
 security definer -- a worker has no rights on tables
 set search_path = ''
 begin atomic
-with given as (
-    select g.run_id, g.fence, g.events
-    from jsonb_to_recordset(p_batch) as g (run_id uuid, fence bigint, events jsonb)
-),
+    with given as (
+        select
+            g.run_id,
+            g.fence,
+            g.events
+        from jsonb_to_recordset(p_batch) as g (run_id uuid, fence bigint, events jsonb)
+    ),
 
-held as materialized (
-    select r.id
-    from engine.runs as r
-    inner join given as g on r.id = g.run_id and r.fence = g.fence
-    where r.worker = p_worker and r.status in ('running', 'cancelling')
-    order by r.id
-    for share of r
-),
+    held as materialized (
+        select r.id
+        from engine.runs as r
+        inner join given as g on r.id = g.run_id and r.fence = g.fence
+        where r.worker = p_worker and r.status in ('running', 'cancelling')
+        order by r.id
+        for share of r
+    ),
 
-stored as (
-    insert into engine.events (run_id, seq, type, data)
-    select held.id, e.seq, e.type, e.data
-    from held
-    inner join given as g on held.id = g.run_id
-    cross join jsonb_to_recordset(g.events) as e (seq integer, type text, data jsonb)
-    on conflict do nothing
-)
+    stored as (
+        insert into engine.events (run_id, seq, type, data)
+        select
+            held.id,
+            e.seq,
+            e.type,
+            e.data
+        from held
+        inner join given as g on held.id = g.run_id
+        cross join jsonb_to_recordset(g.events) as e (seq integer, type text, data jsonb)
+        on conflict do nothing
+    )
 
-select jsonb_build_object('lost', coalesce(jsonb_agg(g.run_id) filter (where held.id is null), '[]'))
-from given as g
-left join held on g.run_id = held.id;
+    select jsonb_build_object('lost', coalesce(jsonb_agg(g.run_id) filter (where held.id is null), '[]'))
+    from given as g
+    left join held on g.run_id = held.id;
 end;
 comment on function engine.flush_events(text, jsonb) is
 '{"lost"}: the events of all of a worker''s runs [{"run_id", "fence", "events"}] in one statement;

@@ -126,8 +126,8 @@ volatile
 security invoker
 set search_path = ''
 begin atomic
-select engine.cancel_own_run(p_run);
-select r.* from public.runs as r where r.id = p_run;
+    select engine.cancel_own_run(p_run);
+    select r.* from public.runs as r where r.id = p_run;
 end;
 comment on function public.cancel_run(uuid) is
 'Cancels one of your runs and returns it. 403 for a run that is not yours or not there.';
@@ -138,9 +138,9 @@ volatile
 security invoker
 set search_path = ''
 begin atomic
-with started as (select engine.regenerate_own(p_message) as id)
+    with started as (select engine.regenerate_own(p_message) as id)
 
-select r.* from started inner join public.runs as r on started.id = r.id;
+    select r.* from started inner join public.runs as r on started.id = r.id;
 end;
 comment on function public.regenerate(uuid) is
 'Answers one of your messages again, on a new branch, and returns the run. Takes the reply''s id too.';
@@ -151,8 +151,8 @@ volatile
 security invoker
 set search_path = ''
 begin atomic
-select engine.submit_own_outputs(p_run, p_outputs);
-select r.* from public.runs as r where r.id = p_run;
+    select engine.submit_own_outputs(p_run, p_outputs);
+    select r.* from public.runs as r where r.id = p_run;
 end;
 comment on function public.submit_tool_outputs(uuid, jsonb) is
 'Gives your parked run the outputs of its tool calls, [{"call_id", "output"}], all at once.';

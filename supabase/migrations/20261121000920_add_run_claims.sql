@@ -1,0 +1,105 @@
+-- Purpose:   claim and heartbeat: how a worker gets runs and keeps them.
+-- Guarantee: a run is handed to one worker at a time; every claim increments the fence.
+-- Caller:    workers, as members of assistants_engine.
+
+set lock_timeout = '5s';
+set statement_timeout = '60s';
+
+create function engine.claim_runs(
+    p_worker text, p_limit integer, p_lease_s double precision,
+    p_excluded_models text[] default '{}'
+) returns jsonb
+language plpgsql
+volatile
+security definer -- a worker has no rights on tables
+set search_path = ''
+as $$
+declare
+    v_claims jsonb;
+begin
+    perform engine.reap_runs(16);
+    with candidate as materialized (
+        select r.id from engine.runs r
+        where r.status = 'ready' and r.run_after <= pg_catalog.statement_timestamp()
+        and r.model <> all (p_excluded_models)
+        order by r.priority, r.run_after, r.queued_no
+        limit p_limit
+        for no key update skip locked
+    ), claimed as (
+        update engine.runs r
+        set status = 'running', fence = r.fence + 1, worker = p_worker,
+            lease_until = pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => p_lease_s),
+            expires_at = pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => s.run_ttl_s),
+            started_at = coalesce(r.started_at, pg_catalog.clock_timestamp())
+        from candidate c, engine.settings s
+        where r.id = c.id
+        returning r.*
+    )
+    select pg_catalog.jsonb_agg(engine.describe_claim(c) order by c.queued_no) into v_claims
+    from claimed c;
+    return coalesce(v_claims, '[]');
+end
+$$;
+comment on function engine.claim_runs(text, integer, double precision, text[]) is
+'List of claims {"run_id", "fence", …}: up to p_limit ready runs, oldest first within a priority, are
+running under a lease of p_lease_s seconds. Models in p_excluded_models are left for later.';
+
+create function engine.heartbeat_runs(p_worker text, p_runs jsonb, p_lease_s double precision)
+returns jsonb
+language sql
+volatile
+security definer -- a worker has no rights on tables
+set search_path = ''
+begin atomic
+    with given as (
+        select
+            g.run_id,
+            g.fence
+        from jsonb_to_recordset(p_runs) as g (run_id uuid, fence bigint)
+    ),
+
+    held as materialized (
+        select r.id
+        from engine.runs as r
+        inner join given as g on r.id = g.run_id and r.fence = g.fence
+        where r.worker = p_worker and r.status in ('running', 'cancelling')
+        order by r.id
+        for no key update of r
+    ),
+
+    extended as (
+        update engine.runs as r
+        set lease_until = clock_timestamp() + make_interval(secs => p_lease_s)
+        from held
+        where r.id = held.id
+        returning r.id, r.status, r.cancel_reason, r.expires_at
+    )
+
+    select
+        jsonb_build_object(
+            'lost', coalesce(jsonb_agg(g.run_id) filter (where e.id is null), '[]'),
+            'cancelled', coalesce(
+                jsonb_agg(jsonb_build_object('run_id', e.id, 'reason', e.cancel_reason))
+                filter (where e.status = 'cancelling'), '[]'
+            ),
+            'expired', coalesce(
+                jsonb_agg(e.id) filter (
+                    where e.status = 'running' and e.expires_at < clock_timestamp()
+                ), '[]'
+            )
+        )
+    from given as g
+    left join extended as e on g.run_id = e.id;
+end;
+comment on function engine.heartbeat_runs(text, jsonb, double precision) is
+'{"lost", "cancelled", "expired"}: the leases of the worker''s runs [{"run_id", "fence"}] are extended;
+those in "lost" belong to somebody else by now.';
+
+revoke all on function
+engine.claim_runs(text, integer, double precision, text[]),
+engine.heartbeat_runs(text, jsonb, double precision)
+from public, anon, authenticated, service_role;
+grant execute on function
+engine.claim_runs(text, integer, double precision, text[]),
+engine.heartbeat_runs(text, jsonb, double precision)
+to assistants_engine;
