@@ -59,7 +59,7 @@ as $$
 declare
     v_candidate record;
     v_run engine.runs;
-    v_counts jsonb := '{"retried": 0, "ended": 0, "postponed": 0}';
+    v_counts jsonb := '{"retried": 0, "ended": 0, "postponed": 0}'::jsonb;
     v_what text;
 begin
     for v_candidate in

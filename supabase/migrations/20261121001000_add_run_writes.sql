@@ -84,9 +84,9 @@ begin
     if p_status not in ('completed', 'incomplete', 'failed', 'cancelled', 'expired') then
         raise exception 'a run does not end as %', p_status using errcode = '22023';
     elsif v_run.id is null then
-        return '{"state": "gone"}';
+        return '{"state": "gone"}'::jsonb;
     elsif v_run.status = 'lost' then
-        return '{"state": "lost"}';
+        return '{"state": "lost"}'::jsonb;
     elsif v_run.status = 'cancelling' then
         v_status := 'cancelled';
         v_reason := v_run.cancel_reason;
@@ -126,7 +126,7 @@ begin
                 engine.backoff(r.failures + 1),
                 pg_catalog.make_interval(secs => least(p_retry_after_s, 3600)))
         where r.id = p_run;
-        return '{"state": "retrying"}';
+        return '{"state": "retrying"}'::jsonb;
     end if;
     return engine.finish_run(
         p_run, p_worker, p_fence, 'failed', p_message_id, p_content, p_usage, null, p_error,

@@ -61,9 +61,9 @@ declare
     v_run engine.runs := engine.hold_run(p_run, p_worker, p_fence);
 begin
     if v_run.id is null then
-        return '{"state": "gone"}';
+        return '{"state": "gone"}'::jsonb;
     elsif v_run.status = 'lost' then
-        return '{"state": "lost"}';
+        return '{"state": "lost"}'::jsonb;
     end if;
     perform engine.store_events(p_run, p_events);
     perform engine.store_steps(p_run, p_steps);
@@ -74,7 +74,7 @@ begin
         on conflict (id) do nothing;
     end if;
     update engine.runs r set failures = 0 where r.id = p_run and r.failures > 0;
-    return '{"state": "stored"}';
+    return '{"state": "stored"}'::jsonb;
 end
 $$;
 comment on function engine.checkpoint_run(uuid, text, bigint, jsonb, jsonb, jsonb) is
@@ -94,9 +94,9 @@ declare
     v_calls jsonb;
 begin
     if v_run.id is null then
-        return '{"state": "gone"}';
+        return '{"state": "gone"}'::jsonb;
     elsif v_run.status = 'lost' then
-        return '{"state": "lost"}';
+        return '{"state": "lost"}'::jsonb;
     elsif v_run.status = 'cancelling' then
         return engine.release_run(p_run, p_worker, p_fence, p_events);
     end if;
@@ -112,7 +112,7 @@ begin
     from engine.settings s where r.id = p_run;
     perform engine.append_event(
         p_run, 'run.requires_action', pg_catalog.jsonb_build_object('tool_calls', v_calls));
-    return '{"state": "stored"}';
+    return '{"state": "stored"}'::jsonb;
 end
 $$;
 comment on function engine.park_run(uuid, text, bigint, jsonb, jsonb) is
@@ -131,22 +131,22 @@ declare
     v_run engine.runs := engine.hold_run(p_run, p_worker, p_fence);
 begin
     if v_run.id is null then
-        return '{"state": "gone"}';
+        return '{"state": "gone"}'::jsonb;
     elsif v_run.status = 'lost' then
-        return '{"state": "lost"}';
+        return '{"state": "lost"}'::jsonb;
     end if;
     perform engine.store_events(p_run, p_events);
     if v_run.status = 'cancelling' then
         perform engine.end_unattended(v_run, 'cancelled', v_run.cancel_reason, null);
         perform engine.promote(v_run.session_id);
-        return '{"state": "stored"}';
+        return '{"state": "stored"}'::jsonb;
     end if;
     update engine.runs r
     set status = 'ready', worker = null, lease_until = null,
         run_after = pg_catalog.clock_timestamp()
     where r.id = p_run;
     perform engine.wake('run');
-    return '{"state": "stored"}';
+    return '{"state": "stored"}'::jsonb;
 end
 $$;
 comment on function engine.release_run(uuid, text, bigint, jsonb) is

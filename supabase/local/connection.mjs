@@ -1,0 +1,99 @@
+// The database as lite sees it: every query runs as the caller, and lite changes nothing by itself.
+
+import { PostgresConnection } from "@supabase/lite/postgres";
+import { sql } from "kysely";
+import { Catalogue } from "./catalogue.mjs";
+import { asPostgrest } from "./errors.mjs";
+import { currentRequest } from "./request_context.mjs";
+import { BECOME_CALLER, sessionSettings } from "./session.mjs";
+import { installArrays, types } from "./values.mjs";
+
+const POOL_SIZE = 10;
+const RECONNECT_S = 0.2;
+
+export class CallerConnection extends PostgresConnection {
+  // Lite's own first step would grant everything to anon, or switch row security off for good.
+  rlsState = "active";
+
+  catalogue;
+
+  constructor({ databaseUrl, catalogueUrl }) {
+    super({
+      url: databaseUrl,
+      postgresOptions: {
+        types,
+        max: POOL_SIZE,
+        connect_timeout: 5,
+        backoff: () => RECONNECT_S,
+        onnotice: () => {},
+      },
+    });
+    this.catalogue = new Catalogue(catalogueUrl, ({ arrays }) =>
+      installArrays(this.driver.options, arrays),
+    );
+  }
+
+  async ensureRlsContext() {
+    return true;
+  }
+
+  async introspect() {
+    return this.catalogue.schema;
+  }
+
+  async onPostgrestAST(ast, vars) {
+    return super.onPostgrestAST(withVectorsAsText(ast, this.catalogue.schema), vars);
+  }
+
+  /** Runs `work` in a transaction of the caller, which the request's context names. */
+  async withContext(_, work) {
+    const request = currentRequest();
+    const settings = sessionSettings(request, this.catalogue.roleSettings);
+    try {
+      return await this.kysely.transaction().execute(async (transaction) => {
+        await becomeCaller(transaction, settings);
+        return work(transaction);
+      });
+    } catch (error) {
+      throw asPostgrest(error, request.role);
+    }
+  }
+
+  async close() {
+    await Promise.allSettled([this.catalogue.close(), this.driver.end({ timeout: 1 })]);
+  }
+}
+
+function becomeCaller(transaction, settings) {
+  const [before, after] = BECOME_CALLER.split("$1");
+  return sql`${sql.raw(before)}${settings}${sql.raw(after)}`.execute(transaction);
+}
+
+// PostgREST accepts `[0.1, 0.2]` for a vector; lite would send a PostgreSQL array.
+function withVectorsAsText(ast, schema) {
+  const isVector = (name) => /(^|\.)(vector|halfvec)$/.test(name ?? "");
+  const asText = (row, names) =>
+    Object.fromEntries(
+      Object.entries(row).map(([name, value]) => [
+        name,
+        names.has(name) && Array.isArray(value) ? JSON.stringify(value) : value,
+      ]),
+    );
+  if (ast.from && ast.values) {
+    const columns = schema.columns.filter(({ table, pg_type }) => table === ast.from && isVector(pg_type));
+    const names = new Set(columns.map(({ name }) => name));
+    if (names.size === 0) return ast;
+    const rows = Array.isArray(ast.values)
+      ? ast.values.map((row) => asText(row, names))
+      : asText(ast.values, names);
+    return { ...ast, values: rows };
+  }
+  if (ast.function && ast.args && !Array.isArray(ast.args)) {
+    const functions = schema.functions.filter(({ name }) => name === ast.function);
+    const names = functions.flatMap(({ arg_names, arg_types }) =>
+      arg_names.filter((_, index) => isVector(arg_types[index])),
+    );
+    return { ...ast, args: asText(ast.args, new Set(names)) };
+  }
+  return ast;
+}

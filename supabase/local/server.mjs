@@ -1,0 +1,65 @@
+// The local Data API: /rest/v1 and /storage/v1 on the loopback address, for one project.
+// Usage: node server.mjs CONFIG.json (the file holds keys and passwords; see backend/devkit/data_api.py).
+
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { getRequestListener } from "@hono/node-server";
+
+// Lite prints every database error with its stack and the rows in it.
+for (const name of ["debug", "error", "info", "log", "warn"]) console[name] = () => {};
+
+const { CallerConnection } = await import("./connection.mjs");
+const { allowBrowsers } = await import("./cors.mjs");
+const { failure } = await import("./errors.mjs");
+const { Gate } = await import("./identity.mjs");
+const { restHandler } = await import("./rest.mjs");
+const { storageHandler } = await import("./storage/routes.mjs");
+
+const config = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const connection = new CallerConnection({
+  databaseUrl: config.database_url,
+  catalogueUrl: config.catalogue_url,
+});
+const gate = new Gate(config);
+const rest = restHandler(connection);
+const storage = storageHandler(connection, config);
+
+async function answer(request) {
+  const { pathname } = new URL(request.url);
+  if (pathname === "/rest-admin/v1/ready") {
+    return new Response(null, { status: connection.catalogue.schema ? 200 : 503 });
+  }
+  const isRest = pathname.startsWith("/rest/v1");
+  if (!isRest && !pathname.startsWith("/storage/v1")) {
+    return Response.json({ message: "no Route matched with those values" }, { status: 404 });
+  }
+  if (request.method === "OPTIONS") return new Response(null, { status: 204 });
+  const identity = await gate.identify(request, { keyIsOptional: !isRest });
+  if (identity instanceof Response) return identity;
+  return isRest ? rest(request, identity) : storage(request, identity);
+}
+
+async function fetch(request) {
+  try {
+    return allowBrowsers(await answer(request), request);
+  } catch (error) {
+    // The name only: a message may quote a row.
+    process.stderr.write(`request failed: ${error?.code ?? error?.name}\n`);
+    const body = { code: "PGRSTX00", message: "Internal error" };
+    return allowBrowsers(failure(500, body), request);
+  }
+}
+
+const server = createServer(getRequestListener(fetch));
+
+async function stop() {
+  server.close();
+  server.closeAllConnections();
+  await connection.close();
+  process.exit(0);
+}
+process.on("SIGTERM", stop);
+process.on("SIGINT", stop);
+
+await connection.catalogue.follow();
+server.listen(config.port, "127.0.0.1");

@@ -1,0 +1,70 @@
+// Values from PostgreSQL in the form in which PostgREST puts them into JSON.
+
+const TEXT_ARRAY = 1009;
+
+const isoTimestamp = (text) =>
+  text.replace(/^(\S+) (\S+?)([+-]\d\d)?(:\d\d)?$/, (_, date, time, hours, minutes) =>
+    `${date}T${time}${hours ? hours + (minutes ?? ":00") : ""}`,
+  );
+
+// A number that a double cannot hold keeps its digits as raw JSON.
+function exactNumber(text) {
+  const number = Number(text);
+  if (!Number.isFinite(number)) return text;
+  const digits = text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+  return String(number) === digits ? number : JSON.rawJSON(text);
+}
+
+const asIs = (value) => value;
+const type = (oid, parse) => ({ to: oid, from: [oid], serialize: String, parse });
+
+/** Types for postgres.js, on top of what lite sets. */
+export const types = {
+  bigint: type(20, exactNumber),
+  numeric: type(1700, exactNumber),
+  timestamp: { ...type(1114, isoTimestamp), serialize: asIs },
+  timestamptz: { ...type(1184, isoTimestamp), serialize: asIs },
+  bytea: { ...type(17, asIs), serialize: asIs },
+};
+
+/** Returns the elements of a PostgreSQL array text, nested arrays as arrays, NULL as null. */
+export function parseArray(text, parseElement = asIs) {
+  let at = text.indexOf("{") + 1;
+  const quoted = () => {
+    let value = "";
+    for (at++; text[at] !== '"'; at++) value += text[text[at] === "\\" ? ++at : at];
+    at++;
+    return parseElement(value);
+  };
+  const bare = () => {
+    const start = at;
+    while (text[at] !== "," && text[at] !== "}") at++;
+    const value = text.slice(start, at);
+    return value === "NULL" ? null : parseElement(value);
+  };
+  const elements = () => {
+    const found = [];
+    while (text[at] !== "}") {
+      if (text[at] === "{") at++, found.push(elements());
+      else found.push(text[at] === '"' ? quoted() : bare());
+      if (text[at] === ",") at++;
+    }
+    at++;
+    return found;
+  };
+  return elements();
+}
+
+/**
+ * Makes arrays of every type arrive as arrays; called again after a type was made.
+ *
+ * @param {{parsers: object, serializers: object}} options The options of a postgres.js client.
+ * @param {{oid: number, array_oid: number}[]} arrays
+ */
+export function installArrays(options, arrays) {
+  for (const { oid, array_oid } of arrays) {
+    const parse = (text) => parseArray(text, options.parsers[oid]);
+    options.parsers[array_oid] = Object.assign(parse, { array: true });
+    options.serializers[array_oid] ??= options.serializers[TEXT_ARRAY];
+  }
+}

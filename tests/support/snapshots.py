@@ -1,0 +1,43 @@
+"""What a database holds, as text that can be compared."""
+
+from tests.support.cluster import Database
+
+_OURS = "n.nspname in ('public', 'engine')"
+_PARTS = {
+    "relations": f"""
+        select n.nspname, c.relname, c.relkind, c.relrowsecurity, c.relforcerowsecurity,
+            c.relacl, c.reloptions, obj_description(c.oid)
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where {_OURS} and c.relkind in ('r', 'v', 'S', 'i')""",
+    "columns": f"""
+        select n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+            a.attacl, pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum)
+        from pg_attribute a join pg_class c on c.oid = a.attrelid
+        join pg_namespace n on n.oid = c.relnamespace
+        left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
+        where {_OURS} and a.attnum > 0 and not a.attisdropped""",
+    "constraints": f"""
+        select n.nspname, c.conname, pg_get_constraintdef(c.oid)
+        from pg_constraint c join pg_namespace n on n.oid = c.connamespace where {_OURS}""",
+    "indexes": """
+        select schemaname, indexname, indexdef from pg_indexes
+        where schemaname in ('public', 'engine')""",
+    "functions": f"""
+        select n.nspname, p.oid::regprocedure, md5(pg_get_functiondef(p.oid)), p.proacl,
+            obj_description(p.oid, 'pg_proc')
+        from pg_proc p join pg_namespace n on n.oid = p.pronamespace where {_OURS}""",
+    "policies": """
+        select schemaname, tablename, policyname, permissive, roles, cmd, qual, with_check
+        from pg_policies where schemaname in ('public', 'engine')""",
+    "triggers": f"""
+        select n.nspname, pg_get_triggerdef(t.oid)
+        from pg_trigger t join pg_class c on c.oid = t.tgrelid
+        join pg_namespace n on n.oid = c.relnamespace where {_OURS} and not t.tgisinternal""",
+}
+
+
+def catalogue_of(database: Database) -> dict[str, list[str]]:
+    """Return tables, columns, policies, grants, functions and triggers, each a sorted list."""
+    return {
+        part: sorted(database.execute(query).splitlines()) for part, query in _PARTS.items()
+    }
