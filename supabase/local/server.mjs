@@ -9,7 +9,7 @@ import { getRequestListener } from "@hono/node-server";
 for (const name of ["debug", "error", "info", "log", "warn"]) console[name] = () => {};
 
 const { CallerConnection } = await import("./connection.mjs");
-const { allowBrowsers } = await import("./cors.mjs");
+const { allowBrowsers, isPreflight } = await import("./cors.mjs");
 const { failure } = await import("./errors.mjs");
 const { Gate } = await import("./identity.mjs");
 const { restHandler } = await import("./rest.mjs");
@@ -33,7 +33,7 @@ async function answer(request) {
   if (!isRest && !pathname.startsWith("/storage/v1")) {
     return Response.json({ message: "no Route matched with those values" }, { status: 404 });
   }
-  if (request.method === "OPTIONS") return new Response(null, { status: 204 });
+  if (isPreflight(request)) return new Response(null, { status: 204 });
   const identity = await gate.identify(request, { keyIsOptional: !isRest });
   if (identity instanceof Response) return identity;
   return isRest ? rest(request, identity) : storage(request, identity);

@@ -76,10 +76,10 @@ begin atomic
     select
         case
             when
-                jsonb_array_length(p_tools || p_content) <= 256
+                engine.is_content(p_tools || p_content)
                 and octet_length((p_tools || p_content)::text) <= 1048576 then p_tools || p_content
             when
-                jsonb_array_length(p_content) <= 256
+                engine.is_content(p_content)
                 and octet_length(p_content::text) <= 1048576 then p_content
             else
                 jsonb_build_array(jsonb_build_object(

@@ -6,6 +6,27 @@
 set lock_timeout = '5s';
 set statement_timeout = '60s';
 
+create function engine.open_runs(p_session uuid) returns uuid[]
+language sql
+stable
+security invoker
+set search_path = ''
+begin atomic
+    -- Two reads of two partial indexes; one read would go through every run that ever was.
+    select array_agg(r.id)
+    from (
+        select l.id from engine.runs as l
+        where
+            l.session_id = p_session
+            and l.status in ('ready', 'running', 'requires_action', 'cancelling')
+        union all
+        select w.id from engine.runs as w
+        where w.session_id = p_session and w.status = 'waiting'
+    ) as r;
+end;
+comment on function engine.open_runs(uuid) is
+'The ids of the session''s live and waiting runs; null if there are none.';
+
 create function engine.has_open_run(p_session uuid) returns boolean
 language sql
 stable
@@ -167,7 +188,7 @@ comment on function engine.cancel_open_runs(uuid[], text) is
 'Each open run of the list is cancelled or will be. All are of one session, which is locked.';
 
 revoke all on function
-engine.has_open_run(uuid), engine.end_unattended(engine.runs, text, text, text),
+engine.open_runs(uuid), engine.has_open_run(uuid), engine.end_unattended(engine.runs, text, text, text),
 engine.join_path(engine.runs), engine.promote(uuid), engine.request_cancel(uuid, text),
 engine.cancel_open_runs(uuid[], text)
 from public, anon, authenticated, service_role;

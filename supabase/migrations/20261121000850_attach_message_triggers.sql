@@ -14,23 +14,23 @@ security invoker
 set search_path = ''
 as $$
 declare
-    v_open uuid [];
+    v_is_idle boolean := not engine.has_open_run(p_session.id);
+    v_open uuid[];
     v_run uuid;
 begin
-    select pg_catalog.array_agg(r.id) into v_open from engine.runs r
-    where r.session_id = p_session.id
-    and r.status in ('waiting', 'ready', 'running', 'requires_action', 'cancelling');
+    if p_session.while_running = 'supersede' and not v_is_idle then
+        v_open := engine.open_runs(p_session.id);
+    end if;
     insert into engine.runs
         (session_id, user_id, org_id, message_id, assistant_id, model, origin, status)
     select p_session.id, p_session.user_id, p_session.org_id, p_message, a.id, a.model, p_origin,
         'waiting'
     from public.assistants a where a.id = p_session.assistant_id
     returning id into strict v_run;
-    if v_open is null then
+    if v_is_idle then
         perform engine.promote(p_session.id);
-    elsif p_session.while_running = 'supersede' then
-        perform engine.cancel_open_runs(v_open, 'superseded');
     end if;
+    perform engine.cancel_open_runs(v_open, 'superseded');
     return v_run;
 end
 $$;
@@ -90,7 +90,7 @@ set search_path = ''
 as $$
 declare
     v_session uuid;
-    v_runs uuid [];
+    v_runs uuid[];
 begin
     with recursive climb (session_id, id, ancestor) as (
         select d.session_id, d.id, d.parent_id from deleted d

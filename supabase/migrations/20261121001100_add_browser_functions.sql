@@ -40,7 +40,7 @@ $$;
 comment on function engine.cancel_own_run(uuid) is
 'The caller''s run is cancelled or being cancelled; a run that has ended stays as it is.';
 
-create function engine.regenerate_own(p_message uuid) returns uuid
+create function engine.regenerate_own(p_message uuid) returns setof public.runs
 language plpgsql
 volatile
 security definer -- a browser may not write engine.runs
@@ -50,6 +50,7 @@ declare
     v_asked public.messages;
     v_session public.chat_sessions;
     v_target uuid;
+    v_run uuid;
 begin
     select m.* into v_asked from public.messages m
     where m.id = p_message and m.user_id = engine.caller_id();
@@ -72,11 +73,12 @@ begin
         raise exception 'the message is being answered' using errcode = 'PT409',
             hint = 'Wait for the run to end, or cancel it.';
     end if;
-    return engine.start_run(v_session, v_target, 'regenerate');
+    v_run := engine.start_run(v_session, v_target, 'regenerate');
+    return query select r.* from public.runs r where r.id = v_run;
 end
 $$;
 comment on function engine.regenerate_own(uuid) is
-'A new run for the caller''s message, or for the one that the given reply answers: a new branch.';
+'The new run for the caller''s message, or for the one that the given reply answers: a new branch.';
 
 create function engine.submit_own_outputs(p_run uuid, p_outputs jsonb) returns void
 language plpgsql
@@ -92,13 +94,14 @@ begin
     if v_run.status <> 'requires_action' then
         raise exception 'the run does not wait for tool outputs' using errcode = 'PT409';
     elsif pg_catalog.jsonb_typeof(p_outputs) is distinct from 'array'
+        or p_outputs @? '$[*] ? (@.type() != "object")'
         or pg_catalog.octet_length(p_outputs::text) > 1048576 then
-        raise exception 'outputs are a list of at most 1 MB' using errcode = '23514',
+        raise exception 'outputs are a list of objects, at most 1 MB' using errcode = '23514',
             hint = 'Example: [{"call_id": "call_1", "output": "42"}]';
     end if;
-    select pg_catalog.array_agg(s.data ->> 'call_id' order by 1) into v_asked
+    select pg_catalog.array_agg(s.data ->> 'call_id' order by s.data ->> 'call_id') into v_asked
     from engine.run_steps s where s.run_id = p_run and s.status = 'requires_action';
-    select pg_catalog.array_agg(o.call_id order by 1) into v_given
+    select pg_catalog.array_agg(o.call_id order by o.call_id) into v_given
     from pg_catalog.jsonb_to_recordset(p_outputs) as o (call_id text, output jsonb)
     where o.output is not null;
     if v_given is distinct from v_asked then
@@ -138,9 +141,7 @@ volatile
 security invoker
 set search_path = ''
 begin atomic
-    with started as (select engine.regenerate_own(p_message) as id)
-
-    select r.* from started inner join public.runs as r on started.id = r.id;
+    select r.* from engine.regenerate_own(p_message) as r;
 end;
 comment on function public.regenerate(uuid) is
 'Answers one of your messages again, on a new branch, and returns the run. Takes the reply''s id too.';

@@ -1,0 +1,35 @@
+// Errors in Storage's form: nearly always HTTP 400, with the real status inside the body.
+
+/** A refusal that reaches the client as Storage words it. */
+export class StorageFailure extends Error {
+  constructor(statusCode, error, message) {
+    super(message);
+    this.body = { statusCode: String(statusCode), error, message };
+    this.status = statusCode === 500 ? 500 : 400;
+  }
+
+  toResponse() {
+    return Response.json(this.body, { status: this.status });
+  }
+}
+
+export const noBucket = () => new StorageFailure(404, "Bucket not found", "Bucket not found");
+export const noObject = () => new StorageFailure(404, "not_found", "Object not found");
+export const duplicate = () =>
+  new StorageFailure(409, "Duplicate", "The resource already exists");
+export const denied = () =>
+  new StorageFailure(403, "Unauthorized", "new row violates row-level security policy");
+export const tooLarge = () =>
+  new StorageFailure(413, "Payload too large", "The object exceeded the maximum allowed size");
+export const invalidKey = () => new StorageFailure(400, "InvalidKey", "Invalid key");
+export const invalidSignature = () =>
+  new StorageFailure(400, "InvalidSignature", "The signature is invalid or has expired");
+export const invalidMimeType = (type) =>
+  new StorageFailure(415, "invalid_mime_type", `mime type ${type} is not supported`);
+export const notEmpty = () =>
+  new StorageFailure(409, "InvalidRequest", "The bucket you tried to delete is not empty");
+
+const BY_SQLSTATE = { 42501: denied, 23505: duplicate, 23503: noBucket };
+
+/** Returns the refusal that a database error stands for, or the error itself. */
+export const translated = (error) => BY_SQLSTATE[error?.code]?.() ?? error;
