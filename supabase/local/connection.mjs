@@ -6,10 +6,11 @@ import { Catalogue } from "./catalogue.mjs";
 import { asPostgrest } from "./errors.mjs";
 import { currentRequest } from "./request_context.mjs";
 import { BECOME_CALLER, sessionSettings } from "./session.mjs";
-import { installArrays, types } from "./values.mjs";
+import { encodedJson, installArrays, types } from "./values.mjs";
 
 const POOL_SIZE = 10;
 const RECONNECT_S = 0.2;
+const VECTOR = /(^|\.)(vector|halfvec)$/;
 
 export class CallerConnection extends PostgresConnection {
   // Lite's own first step would grant everything to anon, or switch row security off for good.
@@ -42,7 +43,8 @@ export class CallerConnection extends PostgresConnection {
   }
 
   async onPostgrestAST(ast, vars) {
-    return super.onPostgrestAST(withVectorsAsText(ast, this.catalogue.schema), vars);
+    const { schema } = this.catalogue;
+    return super.onPostgrestAST(withVectorsAsText(withJsonAsOnce(ast, schema), schema), vars);
   }
 
   /** Runs `work` in a transaction of the caller, which the request's context names. */
@@ -69,9 +71,29 @@ function becomeCaller(transaction, settings) {
   return sql`${sql.raw(before)}${settings}${sql.raw(after)}`.execute(transaction);
 }
 
+// Lite makes text of a json argument, which the driver would take for a string of JSON.
+function withJsonAsOnce(ast, schema) {
+  if (!ast.function || !ast.args || Array.isArray(ast.args)) return ast;
+  const names = namesOfArguments(ast.function, schema, /^jsonb?$/);
+  const once = (value) => encodedJson(ast.httpMethod === "GET" ? value : JSON.stringify(value));
+  const entries = Object.entries(ast.args).map(([name, value]) => [
+    name,
+    names.has(name) && value !== null ? once(value) : value,
+  ]);
+  return { ...ast, args: Object.fromEntries(entries) };
+}
+
+function namesOfArguments(name, schema, type) {
+  const functions = schema.functions.filter((it) => it.name === name);
+  return new Set(
+    functions.flatMap(({ arg_names, arg_types }) =>
+      arg_names.filter((_, index) => type.test(arg_types[index] ?? "")),
+    ),
+  );
+}
+
 // PostgREST accepts `[0.1, 0.2]` for a vector; lite would send a PostgreSQL array.
 function withVectorsAsText(ast, schema) {
-  const isVector = (name) => /(^|\.)(vector|halfvec)$/.test(name ?? "");
   const asText = (row, names) =>
     Object.fromEntries(
       Object.entries(row).map(([name, value]) => [
@@ -80,7 +102,7 @@ function withVectorsAsText(ast, schema) {
       ]),
     );
   if (ast.from && ast.values) {
-    const columns = schema.columns.filter(({ table, pg_type }) => table === ast.from && isVector(pg_type));
+    const columns = schema.columns.filter(({ table, pg_type }) => table === ast.from && VECTOR.test(pg_type ?? ""));
     const names = new Set(columns.map(({ name }) => name));
     if (names.size === 0) return ast;
     const rows = Array.isArray(ast.values)
@@ -89,11 +111,7 @@ function withVectorsAsText(ast, schema) {
     return { ...ast, values: rows };
   }
   if (ast.function && ast.args && !Array.isArray(ast.args)) {
-    const functions = schema.functions.filter(({ name }) => name === ast.function);
-    const names = functions.flatMap(({ arg_names, arg_types }) =>
-      arg_names.filter((_, index) => isVector(arg_types[index])),
-    );
-    return { ...ast, args: asText(ast.args, new Set(names)) };
+    return { ...ast, args: asText(ast.args, namesOfArguments(ast.function, schema, VECTOR)) };
   }
   return ast;
 }

@@ -9,15 +9,13 @@ const CLOCK_TOLERANCE_S = 30;
 const digest = (text) => createHash("sha256").update(text).digest();
 const equal = (left, right) => timingSafeEqual(digest(left), digest(right));
 
+const refused = (response) => ({ refusal: response });
 const noKey = () =>
-  Response.json(
-    { message: "No API key found in request", hint: "Send it in the `apikey` header." },
-    { status: 401 },
-  );
+  refused(Response.json({ message: "No API key found in request", hint: null }, { status: 401 }));
 const wrongKey = () =>
-  Response.json({ message: "Invalid API key", hint: "Double check your API key." }, { status: 401 });
+  refused(Response.json({ message: "Invalid API key", hint: null }, { status: 401 }));
 const rejected = (message, code = "PGRST301") =>
-  failure(401, { code, message }, { "WWW-Authenticate": "Bearer" });
+  refused(failure(401, { code, message }, { "WWW-Authenticate": "Bearer" }));
 
 /** Tells who asks, and refuses whoever cannot show it. */
 export class Gate {
@@ -35,7 +33,7 @@ export class Gate {
   }
 
   /**
-   * Returns `{role, claims}`, or a `Response` that refuses.
+   * Returns `{caller: {role, claims}}`, or `{refusal: Response}`.
    *
    * @param {Request} request
    * @param {{keyIsOptional?: boolean}} options Storage serves public files without a key.
@@ -50,7 +48,7 @@ export class Gate {
     if (role === "service_role" && agent.includes("Mozilla/")) return wrongKey();
     const token = bearer(request);
     // Both official clients repeat the key as the bearer when no user is signed in.
-    if (!token || (key && equal(token, key))) return { role, claims: { role } };
+    if (!token || (key && equal(token, key))) return { caller: { role, claims: { role } } };
     return this.#verify(token);
   }
 
@@ -68,12 +66,13 @@ export class Gate {
       });
       const role = payload.role ?? "anon";
       if (!protectedHeader.kid || typeof role !== "string") return rejected("JWT is not usable");
-      return { role, claims: payload };
+      return { caller: { role, claims: payload } };
     } catch (error) {
       if (error instanceof errors.JWTExpired) return rejected("JWT expired", "PGRST303");
       const isOurs = error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout);
       if (isOurs) return rejected("No suitable key or wrong key type");
-      return failure(503, { code: "PGRST301", message: "The token's issuer cannot be reached" });
+      const message = "The token's issuer cannot be reached";
+      return refused(failure(503, { code: "PGRST301", message }));
     }
   }
 }

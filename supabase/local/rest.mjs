@@ -18,14 +18,14 @@ export function restHandler(connection) {
     studio: { enabled: false },
     options: { server: { admin: false, apiKeys: false } },
   });
-  return async (request, identity) => {
+  return async (request, caller) => {
     if (!connection.catalogue.schema) {
       return failure(503, {
         code: "PGRST002",
         message: "Could not query the database for the schema cache. Retrying.",
       });
     }
-    const context = { ...identity, ...describe(request) };
+    const context = { ...caller, ...describe(request) };
     try {
       return await withRequest(context, () => app.fetch(withoutCredentials(request)));
     } catch (error) {

@@ -34,9 +34,9 @@ async function answer(request) {
     return Response.json({ message: "no Route matched with those values" }, { status: 404 });
   }
   if (isPreflight(request)) return new Response(null, { status: 204 });
-  const identity = await gate.identify(request, { keyIsOptional: !isRest });
-  if (identity instanceof Response) return identity;
-  return isRest ? rest(request, identity) : storage(request, identity);
+  const { caller, refusal } = await gate.identify(request, { keyIsOptional: !isRest });
+  if (refusal) return refusal;
+  return isRest ? rest(request, caller) : storage(request, caller);
 }
 
 async function fetch(request) {
@@ -50,7 +50,8 @@ async function fetch(request) {
   }
 }
 
-const server = createServer(getRequestListener(fetch));
+// Its own Response class would make `instanceof` untrue for ours.
+const server = createServer(getRequestListener(fetch, { overrideGlobalObjects: false }));
 
 async function stop() {
   server.close();

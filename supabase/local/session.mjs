@@ -16,6 +16,7 @@ export const BECOME_CALLER = "select set_config(key, value, true) from jsonb_eac
  * @param {object} extra Further settings of this transaction.
  */
 export function sessionSettings(request, roleSettings, extra = {}) {
+  if (!request.role) throw new Error("a transaction without a caller");
   const readOnly = request.method === "GET" || request.method === "HEAD";
   return JSON.stringify({
     role: request.role,

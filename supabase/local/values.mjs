@@ -1,6 +1,10 @@
 // Values from PostgreSQL in the form in which PostgREST puts them into JSON.
 
+import { randomUUID } from "node:crypto";
+
 const TEXT_ARRAY = 1009;
+// Drawn anew by each process, so that no caller's text begins with it.
+const ENCODED = `${randomUUID()}:`;
 
 const isoTimestamp = (text) =>
   text.replace(/^(\S+) (\S+?)([+-]\d\d)?(:\d\d)?$/, (_, date, time, hours, minutes) =>
@@ -18,8 +22,21 @@ function exactNumber(text) {
 const asIs = (value) => value;
 const type = (oid, parse) => ({ to: oid, from: [oid], serialize: String, parse });
 
+/** Returns a parameter that PostgreSQL takes as this JSON text, not as a string that holds it. */
+export const encodedJson = (text) => ENCODED + text;
+
+const json = (oid) => ({
+  ...type(oid, (text) => JSON.parse(text)),
+  serialize: (value) =>
+    typeof value === "string" && value.startsWith(ENCODED)
+      ? value.slice(ENCODED.length)
+      : JSON.stringify(value),
+});
+
 /** Types for postgres.js, on top of what lite sets. */
 export const types = {
+  json: json(114),
+  jsonb: json(3802),
   bigint: type(20, exactNumber),
   numeric: type(1700, exactNumber),
   timestamp: { ...type(1114, isoTimestamp), serialize: asIs },

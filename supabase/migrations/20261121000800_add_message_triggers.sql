@@ -64,16 +64,20 @@ statement: locks of several sessions could deadlock.';
 
 create function engine.begin_message_statement() returns trigger
 language plpgsql
-security invoker
+security definer -- reads a sequence that a browser may not touch
 set search_path = ''
 as $$
 begin
     perform pg_catalog.set_config('engine.statement_session', '', true);
+    perform pg_catalog.set_config(
+        'engine.statement_start',
+        (case when s.is_called then s.last_value else 0 end)::text, true)
+    from engine.message_positions s;
     return null;
 end
 $$;
 comment on function engine.begin_message_statement() is
-'Trigger: the statement has touched no session yet.';
+'Trigger: the statement has touched no session yet; its rows will have later positions than this.';
 
 create function engine.place_message() returns trigger
 language plpgsql
@@ -97,6 +101,7 @@ begin
         raise exception 'the session is archived' using errcode = 'PT409',
             hint = 'Set its status to active first.';
     end if;
+    new.starts_run := new.starts_run and new.role = 'user';
     new.user_id := v_session.user_id;
     new.org_id := v_session.org_id;
     new.position := pg_catalog.nextval('engine.message_positions');
@@ -115,6 +120,9 @@ volatile
 security invoker
 set search_path = ''
 as $$
+declare
+    v_start bigint := pg_catalog.current_setting('engine.statement_start')::bigint;
+    v_before public.messages; -- the newest row of this same statement, which no head knows yet
 begin
     if p_message.parent_id is not null then
         perform from public.messages m
@@ -125,23 +133,20 @@ begin
         end if;
         return p_message.parent_id;
     end if;
-    if p_message.role = 'user' and p_message.starts_run and (
-        engine.has_open_run(p_message.session_id)
-        -- an earlier row of this same statement, whose run is not written yet
-        or (
-            select m.role = 'user' and m.starts_run
-                and not exists (select from engine.runs r where r.message_id = m.id)
-            from public.messages m where m.session_id = p_message.session_id
-            order by m.position desc limit 1
-        )
-    ) then
+    select m.* into v_before from public.messages m
+    where m.session_id = p_message.session_id and m.position > v_start
+    order by m.position desc limit 1;
+    if p_message.starts_run and (v_before.starts_run or engine.has_open_run(p_message.session_id)) then
         return null;
     end if;
-    return engine.standing_ancestor(p_message.session_id, p_head);
+    return engine.standing_ancestor(
+        p_message.session_id, case when v_before.starts_run then p_head
+        else coalesce(v_before.id, p_head) end);
 end
 $$;
 comment on function engine.choose_parent(public.messages, uuid) is
-'The given parent, the head, or null for a message that must wait for its turn.';
+'The given parent, the row before in the same statement, the head, or null for a message that must
+wait for its turn.';
 
 create function engine.enqueue_message() returns trigger
 language plpgsql
@@ -150,14 +155,13 @@ set search_path = ''
 as $$
 declare
     v_session public.chat_sessions;
-    v_run uuid;
 begin
     select s.* into v_session from public.chat_sessions s where s.id = new.session_id;
     update public.chat_sessions s
     set last_message_at = new.created_at,
-        head_id = case when new.role = 'user' and new.starts_run then s.head_id else new.id end
+        head_id = case when new.starts_run then s.head_id else new.id end
     where s.id = new.session_id;
-    if new.role = 'user' and new.starts_run then
+    if new.starts_run then
         perform engine.start_run(v_session, new.id, 'insert');
     end if;
     return null;

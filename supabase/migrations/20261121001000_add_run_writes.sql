@@ -124,7 +124,7 @@ begin
         set status = 'ready', worker = null, lease_until = null, failures = r.failures + 1,
             run_after = pg_catalog.clock_timestamp() + greatest(
                 engine.backoff(r.failures + 1),
-                pg_catalog.make_interval(secs => least(p_retry_after_s, 3600)))
+                pg_catalog.make_interval(secs => least(coalesce(p_retry_after_s, 0), 3600)))
         where r.id = p_run;
         return '{"state": "retrying"}'::jsonb;
     end if;

@@ -6,7 +6,7 @@ import { translated } from "./failures.mjs";
 const SERVICE = { role: "service_role", claims: { role: "service_role" } };
 
 /** Returns functions that run `work(sql)` in a transaction. */
-export function transactions(connection, request, identity) {
+export function transactions(connection, request, caller) {
   const { pathname } = new URL(request.url);
   const context = {
     method: "POST",
@@ -27,7 +27,7 @@ export function transactions(connection, request, identity) {
     }
   };
   return {
-    asCaller: (operation, work) => as(identity, operation, work),
+    asCaller: (operation, work) => as(caller, operation, work),
     asService: (operation, work) => as(SERVICE, operation, work),
   };
 }

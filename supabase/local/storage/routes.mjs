@@ -17,11 +17,11 @@ const NAME = "(?<name>.+)";
 export function storageHandler(connection, { storage_folder, storage_secret }) {
   const files = new Files(storage_folder);
   const signatures = new Signatures(storage_secret);
-  return async (request, identity) => {
+  return async (request, caller) => {
     const url = new URL(request.url);
     const path = decodeURIComponent(url.pathname.replace("/storage/v1", ""));
-    const owner = identity.role === "service_role" ? null : (identity.claims.sub ?? null);
-    const as = transactions(connection, request, identity);
+    const owner = caller.role === "service_role" ? null : (caller.claims.sub ?? null);
+    const as = transactions(connection, request, caller);
     const call = { request, url, as, files, signatures, owner, upsert: isUpsert(request) };
     try {
       for (const [method, pattern, handle] of ROUTES) {
