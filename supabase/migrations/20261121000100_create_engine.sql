@@ -64,9 +64,8 @@ security invoker
 set search_path = ''
 begin atomic
     select
-        coalesce(
-            nullif((select auth.jwt()) ->> 'org_id', ''),
-            nullif((select auth.jwt()) -> 'o' ->> 'id', '')
+        nullif(
+            coalesce((select auth.jwt()) ->> 'org_id', (select auth.jwt()) -> 'o' ->> 'id'), ''
         );
 end;
 comment on function engine.caller_org_id() is

@@ -9,7 +9,7 @@ set statement_timeout = '60s';
 create table public.assistants (
     id uuid primary key default gen_random_uuid(),
     user_id text default (auth.jwt() ->> 'sub') check (user_id <> ''),
-    org_id text default coalesce(auth.jwt() ->> 'org_id', auth.jwt() -> 'o' ->> 'id'),
+    org_id text default nullif(coalesce(auth.jwt() ->> 'org_id', auth.jwt() -> 'o' ->> 'id'), ''),
     name text not null check (char_length(name) between 1 and 256),
     description text check (char_length(description) <= 512),
     instructions text not null default '' check (octet_length(instructions) <= 262144),
@@ -74,36 +74,6 @@ $$;
 comment on function engine.check_assistant() is
 'Trigger: a user''s assistant names only models and tools on the operator''s lists.';
 
-create function engine.check_tools(p_tools jsonb, p_allowed text[]) returns void
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-declare
-    v_tool jsonb;
-begin
-    for v_tool in select pg_catalog.jsonb_array_elements(p_tools) loop
-        if (v_tool ->> 'type') is null or (v_tool ->> 'type') <> all (p_allowed) then
-            raise exception 'tool type % is not on the list of allowed tools', v_tool -> 'type'
-                using errcode = '23514',
-                hint = 'Allowed: ' || pg_catalog.array_to_string(p_allowed, ', ');
-        end if;
-        if v_tool - array['type', v_tool ->> 'type'] <> '{}' then
-            raise exception 'a tool has "type" and one key of that name, and nothing else'
-                using errcode = '23514',
-                hint = 'Example: {"type": "function", "function": {"name": "roll_dice"}}';
-        end if;
-        if (v_tool -> 'function') - array['name', 'description', 'parameters', 'strict'] <> '{}' then
-            raise exception 'a function has name, description, parameters and strict only'
-                using errcode = '23514';
-        end if;
-    end loop;
-end
-$$;
-comment on function engine.check_tools(jsonb, text[]) is
-'Returns quietly if each tool is of an allowed type and carries no key but the known ones.';
-
 create function engine.share_assistant() returns trigger
 language plpgsql
 security definer -- nobody but this trigger may write shared_assistants
@@ -131,7 +101,7 @@ create trigger share_assistant after insert or update on public.assistants
 for each row execute function engine.share_assistant();
 
 revoke all on function
-engine.check_assistant(), engine.check_tools(jsonb, text[]), engine.share_assistant()
+engine.check_assistant(), engine.share_assistant()
 from public, anon, authenticated, service_role;
 
 -- The tables are new and hold a row at most.

@@ -9,7 +9,7 @@ set statement_timeout = '60s';
 create table public.chat_sessions (
     id uuid primary key default gen_random_uuid(),
     user_id text not null default (auth.jwt() ->> 'sub') check (user_id <> ''),
-    org_id text default coalesce(auth.jwt() ->> 'org_id', auth.jwt() -> 'o' ->> 'id'),
+    org_id text default nullif(coalesce(auth.jwt() ->> 'org_id', auth.jwt() -> 'o' ->> 'id'), ''),
     assistant_id uuid not null references public.assistants (id),
     title text not null default 'New chat' check (char_length(title) between 1 and 200),
     status text not null default 'active' check (status in ('active', 'archived')),

@@ -102,7 +102,9 @@ begin
     end if;
     perform engine.store_events(p_run, p_events);
     perform engine.store_steps(p_run, p_steps);
-    select pg_catalog.jsonb_agg(s.data order by s.position) into v_calls
+    select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+        'call_id', s.data -> 'call_id', 'name', s.data -> 'name',
+        'arguments', s.data -> 'arguments') order by s.position) into v_calls
     from engine.run_steps s where s.run_id = p_run and s.status = 'requires_action';
     update engine.runs r
     set status = 'requires_action', worker = null, lease_until = null,

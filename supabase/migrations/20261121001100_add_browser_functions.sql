@@ -94,7 +94,7 @@ begin
     if v_run.status <> 'requires_action' then
         raise exception 'the run does not wait for tool outputs' using errcode = 'PT409';
     elsif pg_catalog.jsonb_typeof(p_outputs) is distinct from 'array'
-        or p_outputs @? '$[*] ? (@.type() != "object")'
+        or p_outputs @? 'strict $[*] ? (@.type() != "object")'
         or pg_catalog.octet_length(p_outputs::text) > 1048576 then
         raise exception 'outputs are a list of objects, at most 1 MB' using errcode = '23514',
             hint = 'Example: [{"call_id": "call_1", "output": "42"}]';

@@ -22,8 +22,8 @@ using (
     (select auth.jwt()) ->> 'sub' <> ''
     and (
         visibility = 'everyone'
-        or org_id = coalesce(
-            (select auth.jwt()) ->> 'org_id', (select auth.jwt()) -> 'o' ->> 'id'
+        or org_id = nullif(
+            coalesce((select auth.jwt()) ->> 'org_id', (select auth.jwt()) -> 'o' ->> 'id'), ''
         )
     )
 );

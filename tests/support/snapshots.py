@@ -38,6 +38,4 @@ _PARTS = {
 
 def catalogue_of(database: Database) -> dict[str, list[str]]:
     """Return tables, columns, policies, grants, functions and triggers, each a sorted list."""
-    return {
-        part: sorted(database.execute(query).splitlines()) for part, query in _PARTS.items()
-    }
+    return {part: sorted(database.execute(query).splitlines()) for part, query in _PARTS.items()}
