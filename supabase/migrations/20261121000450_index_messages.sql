@@ -8,7 +8,9 @@
 set lock_timeout = '5s';
 set statement_timeout = '60s';
 
-create unique index messages_session_id_position_idx on public.messages (session_id, position desc);
+-- With user_id, which every policy asks for: the planner would combine two indexes and sort.
+create unique index messages_session_id_user_id_position_idx
+on public.messages (session_id, user_id, position desc);
 create index messages_session_id_parent_id_idx on public.messages (session_id, parent_id)
 where parent_id is not null;
 create index messages_user_id_position_idx on public.messages (user_id, position desc);

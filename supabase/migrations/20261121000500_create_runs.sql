@@ -62,7 +62,7 @@ create index runs_lease_until_idx on engine.runs (lease_until)
 where status in ('running', 'cancelling');
 create index runs_expires_at_idx on engine.runs (expires_at) where status = 'requires_action';
 create unique index runs_message_id_idx on engine.runs (message_id) where origin = 'insert';
-create index runs_session_id_idx on engine.runs (session_id, queued_no desc);
+create index runs_session_id_user_id_idx on engine.runs (session_id, user_id, queued_no desc);
 create index runs_user_id_idx on engine.runs (user_id);
 create index runs_assistant_id_idx on engine.runs (assistant_id);
 create index runs_ended_at_idx on engine.runs (ended_at)

@@ -134,7 +134,8 @@ begin
         return p_message.parent_id;
     end if;
     select m.* into v_before from public.messages m
-    where m.session_id = p_message.session_id and m.position > v_start
+    where m.session_id = p_message.session_id and m.user_id = p_message.user_id
+    and m.position > v_start
     order by m.position desc limit 1;
     if p_message.starts_run and (v_before.starts_run or engine.has_open_run(p_message.session_id)) then
         return null;

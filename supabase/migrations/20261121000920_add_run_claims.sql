@@ -5,9 +5,37 @@
 set lock_timeout = '5s';
 set statement_timeout = '60s';
 
+create function engine.with_histories(p_claims jsonb, p_worker text, p_message_limit integer)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    v_claim jsonb;
+    v_history jsonb;
+    v_all jsonb[] := array[]::jsonb[];
+begin
+    for v_claim in select c.value from pg_catalog.jsonb_array_elements(p_claims) c loop
+        begin
+            v_history := engine.run_history(
+                (v_claim ->> 'run_id')::uuid, p_worker, (v_claim ->> 'fence')::bigint,
+                p_message_limit);
+        exception when others then
+            v_history := null; -- a history that cannot be read is one run's failure, not the claim's
+        end;
+        v_all := v_all || (v_claim || pg_catalog.jsonb_build_object('history', v_history));
+    end loop;
+    return pg_catalog.to_jsonb(v_all);
+end
+$$;
+comment on function engine.with_histories(jsonb, text, integer) is
+'The claims, each with its "history" of at most p_message_limit messages; null where it failed.';
+
 create function engine.claim_runs(
     p_worker text, p_limit integer, p_lease_s double precision,
-    p_excluded_models text[] default '{}'
+    p_excluded_models text[] default '{}', p_message_limit integer default 0
 ) returns jsonb
 language plpgsql
 volatile
@@ -37,12 +65,16 @@ begin
     )
     select pg_catalog.jsonb_agg(engine.describe_claim(c) order by c.queued_no) into v_claims
     from claimed c;
+    if p_message_limit > 0 and v_claims is not null then
+        return engine.with_histories(v_claims, p_worker, p_message_limit);
+    end if;
     return coalesce(v_claims, '[]');
 end
 $$;
-comment on function engine.claim_runs(text, integer, double precision, text[]) is
+comment on function engine.claim_runs(text, integer, double precision, text[], integer) is
 'List of claims {"run_id", "fence", …}: up to p_limit ready runs, oldest first within a priority, are
-running under a lease of p_lease_s seconds. Models in p_excluded_models are left for later.';
+running under a lease of p_lease_s seconds. Models in p_excluded_models are left for later. With
+p_message_limit each claim carries its "history", which saves a round trip.';
 
 create function engine.heartbeat_runs(p_worker text, p_runs jsonb, p_lease_s double precision)
 returns jsonb
@@ -96,10 +128,11 @@ comment on function engine.heartbeat_runs(text, jsonb, double precision) is
 those in "lost" belong to somebody else by now.';
 
 revoke all on function
-engine.claim_runs(text, integer, double precision, text[]),
+engine.with_histories(jsonb, text, integer),
+engine.claim_runs(text, integer, double precision, text[], integer),
 engine.heartbeat_runs(text, jsonb, double precision)
 from public, anon, authenticated, service_role;
 grant execute on function
-engine.claim_runs(text, integer, double precision, text[]),
+engine.claim_runs(text, integer, double precision, text[], integer),
 engine.heartbeat_runs(text, jsonb, double precision)
 to assistants_engine;

@@ -30,10 +30,12 @@ for insert to authenticated
 with check (
     (select auth.jwt()) ->> 'sub' = user_id
     and role = 'user'
-    and session_id in (
-        select s.id
-        from public.chat_sessions as s
-        where s.user_id = (select auth.jwt()) ->> 'sub' and s.status = 'active'
+    and exists (
+        select from public.chat_sessions as s
+        where
+            s.id = messages.session_id
+            and s.user_id = (select auth.jwt()) ->> 'sub'
+            and s.status = 'active'
     )
 );
 
