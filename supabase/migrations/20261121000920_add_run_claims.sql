@@ -15,13 +15,18 @@ as $$
 declare
     v_claim jsonb;
     v_history jsonb;
+    v_bytes bigint := 0; -- one user's long sessions must not make the claim of all too large
     v_all jsonb[] := array[]::jsonb[];
 begin
     for v_claim in select c.value from pg_catalog.jsonb_array_elements(p_claims) c loop
+        v_history := null;
         begin
-            v_history := engine.run_history(
-                (v_claim ->> 'run_id')::uuid, p_worker, (v_claim ->> 'fence')::bigint,
-                p_message_limit);
+            if v_bytes < 4194304 then
+                v_history := engine.run_history(
+                    (v_claim ->> 'run_id')::uuid, p_worker, (v_claim ->> 'fence')::bigint,
+                    p_message_limit);
+                v_bytes := v_bytes + coalesce(pg_catalog.octet_length(v_history::text), 0);
+            end if;
         exception when others then
             v_history := null; -- a history that cannot be read is one run's failure, not the claim's
         end;
@@ -31,7 +36,8 @@ begin
 end
 $$;
 comment on function engine.with_histories(jsonb, text, integer) is
-'The claims, each with its "history" of at most p_message_limit messages; null where it failed.';
+'The claims, each with its "history" of at most p_message_limit messages; null where it failed,
+and for the rest once 4 MB are told.';
 
 create function engine.claim_runs(
     p_worker text, p_limit integer, p_lease_s double precision,

@@ -48,17 +48,19 @@ begin atomic
         select
             m.id,
             m.parent_id,
-            1 as depth
+            1 as depth,
+            octet_length(m.content::text) as bytes
         from public.messages as m
         where m.session_id = p_session and m.id = p_tip
         union all
         select
             m.id,
             m.parent_id,
-            path.depth + 1 as depth
+            path.depth + 1 as depth,
+            path.bytes + octet_length(m.content::text) as bytes
         from path
         inner join public.messages as m on path.parent_id = m.id
-        where m.session_id = p_session and path.depth < p_limit
+        where m.session_id = p_session and path.depth < p_limit and path.bytes < 4194304
     )
 
     select m.*
@@ -67,7 +69,8 @@ begin atomic
     order by path.depth desc;
 end;
 comment on function engine.message_path(uuid, uuid, integer) is
-'The message and its ancestors, the oldest first, at most p_limit of them.';
+'The message and its ancestors, the oldest first: at most p_limit of them, and no more once 4 MB of
+content are reached.';
 
 create function engine.run_history(
     p_run uuid, p_worker text, p_fence bigint, p_message_limit integer default 200
