@@ -1,0 +1,19 @@
+"""Supa-assistants: insert a row, get an assistant's answer.
+
+The map of the package, from the outside in; a layer imports only what stands below it:
+
+    cli            the command `assistants`
+    app            composition root: the only module that names concrete classes
+    api            HTTP in: health and readiness
+    runs           claim, history, model call and tools, stream, reply; retry, cancel, expire
+    ports          protocols in the domain's words: gateway, wake-ups, models, clock
+    domain         pure values: ids, messages and parts, runs, events, usage
+    errors         the whole error tree
+
+Beside the layers, seen by `app` alone:
+
+    integrations   one folder per outside system; knows ports, domain and errors
+    devkit         embedded Supabase, local issuer, offline model
+    telemetry      set up by `app`; the names of log events are constants everyone may use
+    settings       the only reader of the environment
+"""

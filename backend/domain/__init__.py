@@ -1,0 +1,1 @@
+"""Pure values: ids, messages and parts, assistants, runs, events, usage."""

@@ -1,0 +1,188 @@
+"""Every error that this package raises on purpose.
+
+AssistantsError                       code, http_status, retryable
+├── Rejected                          4xx: trying again changes nothing
+│   ├── SettingsInvalid               a setting is missing or wrong; names the variable
+│   ├── InputInvalid                  the database or a parser refuses the input
+│   ├── NotPermitted                  not yours, or not there
+│   ├── NotFound                      there is no such thing
+│   ├── Conflict                      the state of the rows does not allow it
+│   ├── AssistantNotFound             it was deleted meanwhile
+│   ├── ModelNotFound                 no provider serves this model id
+│   ├── ModelRefused                  the provider refuses this request for good
+│   ├── MigrationRefused              the database's history and the files disagree
+│   ├── ServiceRoleRefused            the host does not let this login make roles
+│   ├── LocalStackFailed              the embedded stack could not be started or used
+│   └── DatabaseRejected              a statement failed in a way that no retry cures
+└── DependencyFailed                  5xx: may work later, retried with backoff
+    ├── DatabaseUnavailable           no connection, or lost during the call
+    ├── DatabaseContended             still deadlocked or not serialisable after all tries
+    ├── ModelUnavailable              the provider failed or could not be reached
+    │   └── ModelRateLimited          it says when to come back
+    ├── ModelStreamTruncated          the stream ended without its final event
+    └── InternalFailure               a defect of ours, or a row that nobody expected
+
+`code` is the contract, the message is prose. Messages never hold text of users or models,
+tokens, or a connection's password.
+"""
+
+from typing import ClassVar
+
+
+class AssistantsError(Exception):
+    """Something went wrong in a way that callers can act on."""
+
+    code: ClassVar[str] = "internal_error"
+    http_status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+
+class Rejected(AssistantsError):
+    """The request cannot succeed as it stands."""
+
+    code = "rejected"
+    http_status = 400
+
+
+class SettingsInvalid(Rejected):
+    """A setting is missing or wrong; the message names the variable."""
+
+    code = "settings_invalid"
+
+
+class InputInvalid(Rejected):
+    """The input breaks a rule (SQLSTATE class 22 or 23)."""
+
+    code = "input_invalid"
+    http_status = 422
+
+
+class NotPermitted(Rejected):
+    """The row is somebody else's or does not exist; the two look the same."""
+
+    code = "not_permitted"
+    http_status = 403
+
+
+class NotFound(Rejected):
+    """There is no such thing."""
+
+    code = "not_found"
+    http_status = 404
+
+
+class Conflict(Rejected):
+    """The state of the rows does not allow this now."""
+
+    code = "conflict"
+    http_status = 409
+
+
+class AssistantNotFound(Rejected):
+    """The assistant that should answer was deleted meanwhile."""
+
+    code = "assistant_not_found"
+    http_status = 404
+
+
+class ModelNotFound(Rejected):
+    """No provider serves this model id."""
+
+    code = "model_not_found"
+
+
+class ModelRefused(Rejected):
+    """The provider refuses this request and will refuse it again."""
+
+    code = "model_refused"
+
+
+class MigrationRefused(Rejected):
+    """The database's migration history and the files disagree."""
+
+    code = "migration_refused"
+    http_status = 409
+
+
+class ServiceRoleRefused(Rejected):
+    """The host does not let this login make or grant the service role."""
+
+    code = "service_role_refused"
+    http_status = 403
+
+
+class LocalStackFailed(Rejected):
+    """The embedded stack could not be started or used; the message says what to do."""
+
+    code = "local_stack_failed"
+    http_status = 500
+
+
+class DatabaseRejected(Rejected):
+    """A statement failed in a way that no retry cures.
+
+    Attributes:
+        sqlstate: The five-character code; the server's own text may quote rows and is left out.
+    """
+
+    code = "database_rejected"
+    http_status = 500
+
+    def __init__(self, message: str, *, sqlstate: str) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+class DependencyFailed(AssistantsError):
+    """Something that we depend on failed; the same request may succeed later."""
+
+    code = "dependency_failed"
+    http_status = 503
+    retryable = True
+
+
+class DatabaseUnavailable(DependencyFailed):
+    """There is no connection, or it was lost during the call: it may have taken effect."""
+
+    code = "database_unavailable"
+
+
+class DatabaseContended(DependencyFailed):
+    """The transaction was rolled back by a deadlock or a conflict each time it was tried."""
+
+    code = "database_contended"
+
+
+class ModelUnavailable(DependencyFailed):
+    """The provider failed or could not be reached."""
+
+    code = "model_unavailable"
+
+
+class ModelRateLimited(ModelUnavailable):
+    """The provider asks us to slow down.
+
+    Attributes:
+        retry_after_s: What it asked for, or none.
+    """
+
+    code = "model_rate_limited"
+    http_status = 429
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ModelStreamTruncated(DependencyFailed):
+    """The stream ended without its final event, so what was heard is not a whole reply."""
+
+    code = "model_stream_truncated"
+    http_status = 502
+
+
+class InternalFailure(DependencyFailed):
+    """A defect of ours, or a row that nobody expected; tried again up to the cap."""
+
+    code = "internal_error"
+    http_status = 500

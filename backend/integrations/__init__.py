@@ -1,0 +1,1 @@
+"""One folder per outside system; each knows ports, domain and errors, and no sibling."""

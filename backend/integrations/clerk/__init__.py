@@ -1,0 +1,1 @@
+"""Clerk: the keys that its tokens are signed with."""

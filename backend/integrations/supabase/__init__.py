@@ -1,0 +1,1 @@
+"""PostgreSQL as Supabase runs it: gateway, listener, migrations, checks."""

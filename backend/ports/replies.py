@@ -1,0 +1,56 @@
+"""The fold from a model's events to its whole reply."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from backend.errors import ModelStreamTruncated
+from backend.ports.models import Finished, ModelEvent, ModelReply, TextDelta, ToolCallMade
+
+if TYPE_CHECKING:
+    from backend.domain.messages import ToolCall
+
+
+class Reply:
+    """What a stream has said so far."""
+
+    def __init__(self) -> None:
+        self.text_bytes = 0
+        self._text: list[str] = []
+        self._calls: list[ToolCall] = []
+        self._final: Finished | None = None
+
+    def hear(self, event: ModelEvent) -> None:
+        """Take in the next event."""
+        match event:
+            case TextDelta(text):
+                self.text_bytes += len(text.encode("utf-8", "surrogatepass"))
+                self._text.append(text)
+            case ToolCallMade(call):
+                self._calls.append(call)
+            case Finished():
+                self._final = event
+
+    def whole(self) -> ModelReply:
+        """Return the reply that has ended.
+
+        Raises:
+            ModelStreamTruncated: The final event never came, so this is no reply.
+        """
+        if self._final is None:
+            raise ModelStreamTruncated("The model's stream ended without its final event.")
+        text = "".join(self._text)
+        return ModelReply(text, self._final.reason, self._final.usage, tuple(self._calls))
+
+
+async def collect(stream: AsyncGenerator[ModelEvent, None]) -> ModelReply:
+    """Return the whole reply of a stream.
+
+    Raises:
+        ModelStreamTruncated: The stream ended without its final event.
+    """
+    reply = Reply()
+    async with aclosing(stream) as events:
+        async for event in events:
+            reply.hear(event)
+    return reply.whole()

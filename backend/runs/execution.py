@@ -1,0 +1,157 @@
+"""One run: history, model, tools, outcome."""
+
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import structlog
+
+from backend.domain import events
+from backend.domain.assistants import Assistant
+from backend.domain.runs import COMPLETED, History, Outcome
+from backend.errors import AssistantNotFound, AssistantsError
+from backend.ports.clock import Clock
+from backend.ports.models import (
+    LLMProvider,
+    ModelCatalogue,
+    ModelReply,
+    ModelRequest,
+    StopReason,
+    TextDelta,
+)
+from backend.ports.replies import Reply
+from backend.runs.endings import Endings
+from backend.runs.failures import failure_of
+from backend.runs.flusher import Flusher
+from backend.runs.history import usage_of
+from backend.runs.live import LiveRun, RunStopped, Stop
+from backend.runs.queue import RunQueue
+from backend.runs.tool_calls import ToolCalls
+from backend.runs.turns import Turns, turns_of
+from backend.telemetry.defects import describe
+from backend.telemetry.names import RUN_BROKE, RUN_LOST
+
+_log = structlog.get_logger()
+_TOO_MANY_ROUNDS = Outcome("incomplete", "max_rounds")
+_OUTCOMES: dict[StopReason, Outcome] = {
+    "stop": COMPLETED,
+    "tool_calls": COMPLETED,
+    "length": Outcome("incomplete", "max_output_tokens"),
+    "content_filter": Outcome("incomplete", "content_filter"),
+}
+_CUT: frozenset[StopReason] = frozenset({"length", "content_filter"})
+
+
+@dataclass(frozen=True, slots=True)
+class RunLimits:
+    """How far one run may go before it ends as incomplete."""
+
+    max_rounds: int
+    """Of tool calls."""
+    max_text_bytes: int
+    """Of one answer of the model, as UTF-8."""
+
+
+class Execution:
+    """Makes one answer; holds no database connection while the model works."""
+
+    def __init__(
+        self,
+        queue: RunQueue,
+        catalogue: ModelCatalogue,
+        flusher: Flusher,
+        clock: Clock,
+        limits: RunLimits,
+    ) -> None:
+        self._queue = queue
+        self._catalogue = catalogue
+        self._flusher = flusher
+        self._clock = clock
+        self._endings = Endings(queue, flusher, clock)
+        self._tool_calls = ToolCalls(queue, flusher, self._endings, clock)
+        self._limits = limits
+
+    async def run(self, run: LiveRun) -> None:
+        """The run has ended, is parked, is given back, or is another's."""
+        try:
+            await self._end(run)
+        except RunStopped:
+            _log.info(RUN_LOST, run_id=run.claim.run_id)
+        except Exception as error:  # noqa: BLE001 - the worker outlives a run
+            # The database refuses what we want to write. The lease runs out, and whoever takes the
+            # run back counts a failure, so that this ends at the cap.
+            _log.error(RUN_BROKE, run_id=run.claim.run_id, **describe(error))
+
+    async def _end(self, run: LiveRun) -> None:
+        try:
+            await self._answer(run)
+        except RunStopped as stopped:
+            await self._endings.stop(run, stopped.why)
+        except Exception as error:  # noqa: BLE001 - a defect must not cost the user the answer
+            if not isinstance(error, AssistantsError):
+                _log.error(RUN_BROKE, run_id=run.claim.run_id, **describe(error))
+            await self._endings.fail(run, failure_of(error))
+
+    async def _answer(self, run: LiveRun) -> None:
+        provider, model = self._catalogue.find(run.claim.model)
+        self._announce(run)
+        history = await self._history(run)
+        assistant = history.assistant
+        if assistant is None:
+            raise AssistantNotFound("The assistant of this run was deleted.")
+        run.usage = usage_of(history.steps)
+        turns = turns_of(history)
+        while True:
+            request = _request(model, assistant, turns, run)
+            reply = await run.until_stopped(self._ask(run, provider, request))
+            run.usage += reply.usage
+            outcome = self._outcome(reply, turns)
+            if outcome is not None:
+                await self._endings.finish(run, outcome)
+                return
+            if not await self._tool_calls.take(run, assistant, turns, reply):
+                return
+
+    def _outcome(self, reply: ModelReply, turns: Turns) -> Outcome | None:
+        # A call that was cut short by the limit has half its arguments: it is none.
+        if not reply.calls or reply.reason in _CUT:
+            return _OUTCOMES[reply.reason]
+        return _TOO_MANY_ROUNDS if turns.rounds >= self._limits.max_rounds else None
+
+    def _announce(self, run: LiveRun) -> None:
+        if run.claim.discarded_message_id is not None:
+            discarded = {"message_id": run.claim.discarded_message_id}
+            run.log.append(events.MESSAGE_DISCARDED, discarded)
+        if run.claim.next_seq == 1:
+            run.log.append(events.RUN_STARTED, {})
+        self._flusher.mark(run)
+
+    async def _history(self, run: LiveRun) -> History:
+        # Taken out of the run, so that it is not kept in memory for as long as the model speaks.
+        history, run.history = run.history, None
+        if history is None:
+            history = await self._endings.while_leased(run, lambda: self._queue.history(run.claim))
+        if history is None:
+            raise RunStopped(Stop.LOST)
+        return history
+
+    async def _ask(self, run: LiveRun, provider: LLMProvider, request: ModelRequest) -> ModelReply:
+        reply = Reply()
+        async with aclosing(provider.stream(request)) as stream:
+            async for event in stream:
+                reply.hear(event)
+                if reply.text_bytes > self._limits.max_text_bytes:
+                    raise RunStopped(Stop.OVERLONG)
+                if isinstance(event, TextDelta):
+                    run.say(event.text)
+                    self._flusher.mark(run)
+        return reply.whole()
+
+
+def _request(model: str, assistant: Assistant, turns: Turns, run: LiveRun) -> ModelRequest:
+    return ModelRequest(
+        model,
+        tuple(turns.messages),
+        assistant.instructions,
+        assistant.tools,
+        attempt=run.claim.fence,
+    )

@@ -1,0 +1,69 @@
+"""Sends the events of all runs, one statement a tick."""
+
+import asyncio
+
+from backend.domain.json_values import JsonObject
+from backend.ports.clock import Clock
+from backend.runs.live import LiveRun, Stop
+from backend.runs.queue import RunQueue
+
+TICK_S = 0.05
+
+
+class Flusher:
+    """Collects what runs say during a tick; a run that ends within one never comes here."""
+
+    def __init__(self, queue: RunQueue, clock: Clock) -> None:
+        self._queue = queue
+        self._clock = clock
+        self._waiting: set[LiveRun] = set()
+        self._sending: set[LiveRun] = set()
+        self._something_waits = asyncio.Event()
+        self._sent = asyncio.Event()
+
+    def mark(self, run: LiveRun) -> None:
+        """The run's events are sent with the next tick."""
+        self._waiting.add(run)
+        self._something_waits.set()
+
+    async def step(self) -> None:
+        """Wait for something to send, then for the rest of the tick, then send."""
+        await self._something_waits.wait()
+        await self._clock.sleep(TICK_S)
+        await self.flush()
+
+    async def settle(self, run: LiveRun) -> None:
+        """Nothing of this run is on its way any more; what waits is the caller's to take."""
+        self._waiting.discard(run)
+        while run in self._sending:
+            await self._sent.wait()
+
+    async def flush(self) -> None:
+        """Send what waits now; what could not be sent waits again."""
+        self._something_waits.clear()
+        taken = [(run, run.log.take()) for run in self._waiting]
+        self._waiting.clear()
+        batch = [(run, events) for run, events in taken if events]
+        if not batch:
+            return
+        self._sending = {run for run, _ in batch}
+        self._sent.clear()
+        try:
+            await self._send(batch)
+        except BaseException:
+            self._put_back(batch)
+            raise
+        finally:
+            self._sending = set()
+            self._sent.set()
+
+    async def _send(self, batch: list[tuple[LiveRun, list[JsonObject]]]) -> None:
+        lost = await self._queue.flush([(run.claim, events) for run, events in batch])
+        for run, _ in batch:
+            if run.claim.run_id in lost:
+                run.stop(Stop.LOST)
+
+    def _put_back(self, batch: list[tuple[LiveRun, list[JsonObject]]]) -> None:
+        for run, events in batch:
+            run.log.put_back(events)
+            self.mark(run)

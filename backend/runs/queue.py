@@ -1,0 +1,159 @@
+"""The database functions that move runs, typed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from backend.domain.ids import MessageId, RunId, WorkerId
+from backend.domain.json_values import JsonObject
+from backend.domain.runs import Claim, History, Outcome, claim_from_json, history_from_json
+from backend.domain.usage import Usage
+from backend.ports.gateway import Gateway
+
+Stored: TypeAlias = Literal["stored", "retrying", "lost", "gone"]
+"""Lost: another holds the fence by now. Gone: the session was deleted. Both wrote nothing."""
+Events: TypeAlias = Sequence[JsonObject]
+
+
+_MESSAGES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Something said, under the id that its deltas were streamed with."""
+
+    message_id: MessageId
+    content: Sequence[JsonObject]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a heartbeat learns."""
+
+    lost: Sequence[RunId]
+    cancelled: Sequence[RunId]
+    expired: Sequence[RunId]
+
+
+class RunQueue:
+    """The queue as one worker sees it; every write holds only under the claim's fence."""
+
+    def __init__(self, gateway: Gateway, worker: WorkerId, *, lease_s: float) -> None:
+        self._gateway = gateway
+        self._worker = worker
+        self._lease_s = lease_s
+
+    async def claim(self, limit: int) -> list[tuple[Claim, History | None]]:
+        """Return up to so many runs that are now ours for one lease.
+
+        Most come with their history, which saves a trip; one that is large is asked for by itself.
+        """
+        arguments = {
+            "p_worker": self._worker,
+            "p_limit": limit,
+            "p_lease_s": self._lease_s,
+            "p_message_limit": _MESSAGES,
+        }
+        claimed = []
+        for row in await self._gateway.call("engine.claim_runs", arguments):
+            claim = claim_from_json(row)
+            claimed.append((claim, _history(claim, row.get("history"))))
+        return claimed
+
+    async def history(self, claim: Claim) -> History | None:
+        """Return what the model needs, or None when the run is not ours any more."""
+        arguments = self._held(claim) | {"p_message_limit": _MESSAGES}
+        return _history(claim, await self._gateway.call("engine.run_history", arguments))
+
+    async def heartbeat(self, claims: Sequence[Claim]) -> Verdict:
+        """Return what became of our runs; those still ours have a new lease."""
+        held = [{"run_id": claim.run_id, "fence": claim.fence} for claim in claims]
+        arguments = {"p_worker": self._worker, "p_runs": held, "p_lease_s": self._lease_s}
+        answer = await self._gateway.call("engine.heartbeat_runs", arguments)
+        cancelled = [it["run_id"] for it in answer["cancelled"]]
+        return Verdict(answer["lost"], cancelled, answer["expired"])
+
+    async def flush(self, batch: Sequence[tuple[Claim, Events]]) -> Sequence[RunId]:
+        """Store events of many runs; return the runs that are not ours any more."""
+        given = [
+            {"run_id": claim.run_id, "fence": claim.fence, "events": events}
+            for claim, events in batch
+        ]
+        arguments = {"p_worker": self._worker, "p_batch": given}
+        lost: Sequence[RunId] = (await self._gateway.call("engine.flush_events", arguments))["lost"]
+        return lost
+
+    async def checkpoint(
+        self, claim: Claim, steps: Events, text: tuple[Text, int] | None, events: Events
+    ) -> Stored:
+        """Store tool calls that are done and a text said on the way, with its ordinal."""
+        said = text and {
+            "message_id": text[0].message_id,
+            "ordinal": text[1],
+            "content": text[0].content,
+        }
+        return await self._write(
+            "engine.checkpoint_run", claim, p_steps=steps, p_text=said, p_events=events
+        )
+
+    async def park(self, claim: Claim, steps: Events, events: Events) -> Stored:
+        """Store tool calls that the client has to run; the run waits for it, without a lease."""
+        return await self._write("engine.park_run", claim, p_steps=steps, p_events=events)
+
+    async def finish(
+        self, claim: Claim, outcome: Outcome, text: Text, usage: Usage, events: Events
+    ) -> Mapping[str, Any]:
+        """End the run with its one outcome row; return the state and how it really ended."""
+        arguments = self._held(claim) | {
+            "p_status": outcome.status,
+            "p_message_id": text.message_id,
+            "p_content": text.content,
+            "p_usage": usage.as_json(),
+            "p_reason": outcome.reason,
+            "p_error": outcome.error,
+            "p_events": events,
+        }
+        answer: Mapping[str, Any] = await self._gateway.call("engine.finish_run", arguments)
+        return answer
+
+    async def fail(
+        self,
+        claim: Claim,
+        code: str,
+        retry_after_s: float | None,
+        text: Text,
+        usage: Usage,
+        events: Events,
+    ) -> Stored:
+        """Give the run back after an error that may pass; at the cap it has failed for good."""
+        return await self._write(
+            "engine.fail_run",
+            claim,
+            p_error=code,
+            p_retry_after_s=retry_after_s,
+            p_message_id=text.message_id,
+            p_content=text.content,
+            p_usage=usage.as_json(),
+            p_events=events,
+        )
+
+    async def release(self, claim: Claim) -> Stored:
+        """Give the run back untouched; what it streamed and nobody stored will be discarded."""
+        return await self._write("engine.release_run", claim, p_events=[])
+
+    async def purge(self, limit: int) -> Mapping[str, int]:
+        """Delete events that are past their time; return the counts of what was done."""
+        counts: Mapping[str, int] = await self._gateway.call("engine.purge", {"p_limit": limit})
+        return counts
+
+    def _held(self, claim: Claim) -> dict[str, Any]:
+        return {"p_run": claim.run_id, "p_worker": self._worker, "p_fence": claim.fence}
+
+    async def _write(self, function: str, claim: Claim, **arguments: Any) -> Stored:
+        answer = await self._gateway.call(function, self._held(claim) | arguments)
+        state: Stored = answer["state"]
+        return state
+
+
+def _history(claim: Claim, row: Any) -> History | None:
+    return row and history_from_json(row, texts_said=claim.next_ordinal)

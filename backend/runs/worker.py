@@ -1,0 +1,171 @@
+"""Claims runs while slots are free, and drains at the end."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from backend.domain.ids import MessageId, WorkerId
+from backend.ports.clock import Clock
+from backend.ports.models import ModelCatalogue
+from backend.ports.wakeups import CANCEL, Wakeups
+from backend.runs.execution import Execution, RunLimits
+from backend.runs.flusher import Flusher
+from backend.runs.heartbeat import Heartbeat
+from backend.runs.live import LiveRun, LiveRuns, Stop
+from backend.runs.loops import repeat
+from backend.runs.polling import PollSchedule
+from backend.runs.queue import RunQueue
+from backend.telemetry import names
+
+_log = structlog.get_logger()
+_HOUSEKEEPING_S = 60.0
+_PURGE_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """How much one worker does, and how patiently."""
+
+    run: RunLimits
+    concurrency: int
+    lease_s: float
+    drain_s: float
+    """From the first signal until every run is finished or given back."""
+    poll_s: float
+
+
+class Worker:
+    """Holds up to `concurrency` runs at a time until it is told to stop."""
+
+    def __init__(
+        self,
+        worker: WorkerId,
+        queue: RunQueue,
+        catalogue: ModelCatalogue,
+        wakeups: Wakeups,
+        limits: WorkerLimits,
+        clock: Clock,
+    ) -> None:
+        self._name = worker
+        self._queue = queue
+        self._wakeups = wakeups
+        self._clock = clock
+        self._limits = limits
+        self._live = LiveRuns()
+        self._flusher = Flusher(queue, clock)
+        self._heartbeat = Heartbeat(queue, self._live, clock, lease_s=limits.lease_s)
+        self._execution = Execution(queue, catalogue, self._flusher, clock, limits.run)
+        self._schedule = PollSchedule(limits.poll_s)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._woken = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._hurried = asyncio.Event()
+        self._deaf = asyncio.Event()
+
+    def stop(self) -> None:
+        """Claim nothing more and let the runs finish; a second time: give them back at once."""
+        if self._stopping.is_set():
+            self._hurried.set()
+        self._stopping.set()
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Work until stopped, then drain."""
+        _log.info(names.WORKER_STARTED, worker=self._name)
+        claiming = asyncio.create_task(
+            repeat(self._claim, self._clock, name="claim", until=self._stopping.is_set)
+        )
+        others = [
+            asyncio.create_task(loop)
+            for loop in (
+                repeat(self._heartbeat.step, self._clock, name="heartbeat"),
+                repeat(self._heartbeat.watch, self._clock, name="watch"),
+                repeat(self._flusher.step, self._clock, name="flush"),
+                repeat(self._keep_house, self._clock, name="housekeeping"),
+                repeat(self._listen, self._clock, name="listen", until=self._deaf.is_set),
+            )
+        ]
+        try:
+            await self._stopping.wait()
+            await self._drain(claiming)
+        finally:
+            await _cancel([claiming, *others, *self._tasks])
+            _log.info(names.WORKER_STOPPED, worker=self._name)
+
+    async def _listen(self) -> None:
+        await self._wakeups.deliver(self._wake)
+        self._deaf.set()
+
+    def _wake(self, payload: str) -> None:
+        if not payload.startswith(CANCEL):
+            self._ready()
+        elif self._live.get(payload.removeprefix(CANCEL)):
+            # Anyone who may log in can send a notification: the heartbeat knows the truth.
+            self._heartbeat.hurry()
+
+    def _ready(self) -> None:
+        self._schedule.woken()
+        self._woken.set()
+
+    async def _claim(self) -> None:
+        self._woken.clear()
+        free = self._limits.concurrency - len(self._live)
+        if free > 0:
+            lease_until = self._clock.monotonic() + self._limits.lease_s
+            for claim, history in await self._queue.claim(free):
+                message_id = MessageId(self._clock.new_id())
+                self._start(
+                    LiveRun(claim, message_id=message_id, lease_until=lease_until, history=history)
+                )
+        await self._clock.wait(self._woken, self._schedule.next_wait_s())
+
+    def _start(self, run: LiveRun) -> None:
+        self._live.add(run)
+        task = asyncio.create_task(self._execute(run))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _execute(self, run: LiveRun) -> None:
+        claim = run.claim
+        _log.info(names.RUN_CLAIMED, run_id=claim.run_id, fence=claim.fence, model=claim.model)
+        try:
+            await self._execution.run(run)
+        finally:
+            self._live.discard(run)
+            # The session's next run may be ready now, and a slot is free.
+            self._ready()
+
+    async def _keep_house(self) -> None:
+        await self._clock.sleep(_HOUSEKEEPING_S * (0.5 + self._clock.random()))
+        counts = await self._queue.purge(_PURGE_LIMIT)
+        _log.info(names.HOUSEKEEPING_DONE, **counts)
+
+    async def _drain(self, claiming: asyncio.Task[None]) -> None:
+        _log.info(names.WORKER_STOPPING, worker=self._name, runs=len(self._live))
+        # What is left after the model calls were cut is needed to give the runs back.
+        reserve_s = min(2.0, self._limits.drain_s / 4)
+        deadline = self._clock.monotonic() + self._limits.drain_s
+        # A claim under way is let finish: its runs would wait for their leases to run out.
+        await asyncio.wait({claiming}, timeout=reserve_s)
+        await self._until_idle(deadline - reserve_s - self._clock.monotonic())
+        for run in self._live:
+            run.stop(Stop.DRAINED)
+        self._hurried = asyncio.Event()
+        await self._until_idle(max(reserve_s, deadline - self._clock.monotonic()))
+
+    async def _until_idle(self, seconds: float) -> None:
+        idle = asyncio.create_task(self._live.none_left.wait())
+        hurried = asyncio.create_task(self._hurried.wait())
+        pause = asyncio.ensure_future(self._clock.sleep(max(0.0, seconds)))
+        waits: set[asyncio.Future[Any]] = {idle, hurried, pause}
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        await _cancel(list(waits))
+
+
+async def _cancel(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

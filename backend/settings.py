@@ -1,0 +1,109 @@
+"""Every setting, read once at start; no other module reads the environment."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from backend.errors import SettingsInvalid
+
+DATA_VARIABLE = "ASSISTANTS_DATA"
+STACK_FILE = "stack.json"
+_POOLER_PORT = 6543
+# What `assistants up --json` calls otherwise than the environment does.
+_STACK_NAMES = {
+    "issuer_url": "clerk_issuer",
+    "publishable_key": "supabase_publishable_key",
+    "secret_key": "supabase_secret_key",
+}
+
+
+class Settings(BaseSettings):
+    """What a process needs to know; each field is the environment variable in upper case."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    database_url: SecretStr
+    """The service's own login."""
+    admin_database_url: SecretStr | None = None
+    """The owner's login; only `migrate` needs it."""
+    database_pool: int = Field(default=8, ge=1, le=200)
+    database_transaction_pooler: bool = False
+    """Say true where a pooler in transaction mode listens on another port than 6543."""
+    supabase_url: str | None = None
+    supabase_publishable_key: str | None = None
+    supabase_secret_key: SecretStr | None = None
+    clerk_issuer: str | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    worker_concurrency: int = Field(default=32, ge=1, le=1000)
+    worker_lease_s: float = Field(default=10.0, ge=0.5, le=600)
+    worker_drain_s: float = Field(default=25.0, ge=0, le=3600)
+    worker_poll_s: float = Field(default=1.0, ge=0.01, le=60)
+    worker_listen: Literal["auto", "on", "off"] = "auto"
+    worker_max_rounds: int = Field(default=16, ge=1, le=256)
+    """How often one run may ask for tools before it ends as incomplete."""
+    worker_max_text_bytes: int = Field(default=400_000, ge=1, le=1_000_000)
+    """A longer answer is cut there and its run ends as incomplete."""
+    offline_crashes: bool = False
+    """Lets a script for the offline model kill the worker; for fault tests only."""
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=8000, ge=0, le=65535)
+
+    @property
+    def uses_transaction_pooler(self) -> bool:
+        """Whether connections change between transactions: no prepared statements, no LISTEN."""
+        port = urlsplit(self.database_url.get_secret_value()).port
+        told = self.database_transaction_pooler or self.worker_listen == "off"
+        return told or port == _POOLER_PORT
+
+
+def data_folder(given: Path | None = None) -> Path:
+    """Return where the local stack keeps its files: given, from the environment, or by default."""
+    if given is not None:
+        return given
+    if chosen := os.environ.get(DATA_VARIABLE):
+        return Path(chosen)
+    checkout = Path(__file__).parents[1]
+    if (checkout / "pyproject.toml").exists():
+        return checkout / ".local"
+    return Path.home() / ".local" / "share" / "supa-assistants"
+
+
+def load(data: Path | None = None) -> Settings:
+    """Return the settings of the stack in `data`, else of the environment, else of a local stack.
+
+    What a stack file names beats the environment; worker, log and API settings come from there.
+
+    Raises:
+        SettingsInvalid: A variable is missing or wrong; the message names it, never its value.
+    """
+    stack = data_folder(data) / STACK_FILE
+    if data is None and os.environ.get("DATABASE_URL"):
+        return _validated({})
+    if stack.exists():
+        return _validated(_stack_values(stack))
+    if data is not None:
+        raise SettingsInvalid(f"There is no stack in {data}: run `assistants up --data {data}`.")
+    raise SettingsInvalid("DATABASE_URL is not set and no local stack was found.")
+
+
+def _stack_values(stack: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(stack.read_bytes())
+    except (OSError, ValueError) as error:
+        raise SettingsInvalid(f"{stack} cannot be read: {type(error).__name__}.") from None
+    return {_STACK_NAMES.get(name.lower(), name.lower()): value for name, value in values.items()}
+
+
+def _validated(values: dict[str, Any]) -> Settings:
+    try:
+        return Settings(**values)
+    except ValidationError as invalid:
+        problems = "; ".join(
+            f"{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in invalid.errors()
+        )
+        raise SettingsInvalid(problems) from None

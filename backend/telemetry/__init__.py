@@ -1,0 +1,1 @@
+"""Logs: set up by `app`; everyone else only emits."""
