@@ -94,7 +94,8 @@ export class Catalogue {
 
 function exposedOnly(description) {
   const isExposed = (entry) =>
-    EXPOSED_SCHEMAS.includes(entry.schema) && EXPOSED_SCHEMAS.includes(entry.ref_schema ?? "public");
+    EXPOSED_SCHEMAS.includes(entry.schema) &&
+    EXPOSED_SCHEMAS.includes(entry.ref_schema ?? "public");
   const unfiltered = new Set(["custom_types", "timezones"]);
   const entries = Object.entries(description).map(([name, value]) => [
     name,

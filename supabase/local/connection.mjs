@@ -102,7 +102,9 @@ function withVectorsAsText(ast, schema) {
       ]),
     );
   if (ast.from && ast.values) {
-    const columns = schema.columns.filter(({ table, pg_type }) => table === ast.from && VECTOR.test(pg_type ?? ""));
+    const columns = schema.columns.filter(
+      ({ table, pg_type }) => table === ast.from && VECTOR.test(pg_type ?? ""),
+    );
     const names = new Set(columns.map(({ name }) => name));
     if (names.size === 0) return ast;
     const rows = Array.isArray(ast.values)

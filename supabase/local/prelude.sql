@@ -3,16 +3,17 @@
 -- The roles have the hosted attributes: `postgres` is no superuser, and nothing is granted on new
 -- tables (as on every hosted project since 2026-10-30).
 
+begin;
 -- `error`: a publication warns that nothing decodes the log here.
-set client_min_messages = error;
-set lock_timeout = '10s';
+set local client_min_messages = error;
+set local lock_timeout = '10s';
+-- Two databases of one server may be prepared at once; roles belong to the server.
+select from pg_advisory_xact_lock(hashtextextended('supa-assistants prelude', 0));
 
 do $$
 declare
     v_role record;
 begin
-    -- Two databases of one cluster may be prepared at once; roles belong to the cluster.
-    perform pg_advisory_xact_lock(hashtextextended('supa-assistants prelude', 0));
     for v_role in
         select * from (values
             ('anon', 'nologin noinherit'),
@@ -32,12 +33,26 @@ begin
 end;
 $$;
 
-grant anon, authenticated, service_role to authenticator;
-grant anon, authenticated, service_role to postgres with admin option;
-grant authenticator, pg_monitor, pg_read_all_data, pg_signal_backend to postgres;
--- The platform lets `postgres` write policies on these schemas' tables by an extension; here it is
--- a member of their owners.
-grant supabase_storage_admin, supabase_realtime_admin to postgres;
+-- The platform lets `postgres` write policies on the tables of `storage` and `realtime` by an
+-- extension; here it is a member of their owners.
+do $$
+declare
+    v_membership record;
+begin
+    for v_membership in
+        select * from (values
+            ('anon, authenticated, service_role', 'authenticator', ''),
+            ('anon, authenticated, service_role', 'postgres', 'with admin option'),
+            ('authenticator, supabase_storage_admin, supabase_realtime_admin', 'postgres', ''),
+            ('pg_monitor, pg_read_all_data, pg_signal_backend', 'postgres', '')
+        ) as wanted (roles, member, options)
+    loop
+        execute format(
+            'grant %s to %I %s', v_membership.roles, v_membership.member, v_membership.options
+        );
+    end loop;
+end;
+$$;
 
 alter role anon set statement_timeout = '3s';
 alter role authenticated set statement_timeout = '8s';
@@ -269,3 +284,5 @@ begin
     end if;
 end;
 $$;
+
+commit;

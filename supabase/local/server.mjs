@@ -8,6 +8,14 @@ import { getRequestListener } from "@hono/node-server";
 // Lite prints every database error with its stack and the rows in it.
 for (const name of ["debug", "error", "info", "log", "warn"]) console[name] = () => {};
 
+// The name only: a message may quote a row.
+const note = (what, error) => process.stderr.write(`${what}: ${error?.code ?? error?.name}\n`);
+process.on("unhandledRejection", (error) => note("lost error", error));
+process.on("uncaughtException", (error) => {
+  note("stopped", error);
+  process.exit(1);
+});
+
 const { CallerConnection } = await import("./connection.mjs");
 const { allowBrowsers, isPreflight } = await import("./cors.mjs");
 const { failure } = await import("./errors.mjs");
@@ -39,19 +47,21 @@ async function answer(request) {
   return isRest ? rest(request, caller) : storage(request, caller);
 }
 
-async function fetch(request) {
+async function respond(request) {
   try {
     return allowBrowsers(await answer(request), request);
   } catch (error) {
-    // The name only: a message may quote a row.
-    process.stderr.write(`request failed: ${error?.code ?? error?.name}\n`);
+    note("request failed", error);
     const body = { code: "PGRSTX00", message: "Internal error" };
     return allowBrowsers(failure(500, body), request);
   }
 }
 
 // Its own Response class would make `instanceof` untrue for ours.
-const server = createServer(getRequestListener(fetch, { overrideGlobalObjects: false }));
+const server = createServer(getRequestListener(respond, { overrideGlobalObjects: false }));
+
+// Longer than clients keep an idle connection, so that none of them writes into a closed one.
+server.keepAliveTimeout = 65_000;
 
 async function stop() {
   server.close();

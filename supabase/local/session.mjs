@@ -4,7 +4,8 @@ const EXPOSED = "public";
 const EXTRA_SEARCH_PATH = "extensions";
 
 /** One statement that makes the transaction act as the caller; `$1` is `sessionSettings()`. */
-export const BECOME_CALLER = "select set_config(key, value, true) from jsonb_each_text($1::text::jsonb)";
+export const BECOME_CALLER =
+  "select set_config(key, value, true) from jsonb_each_text($1::text::jsonb)";
 
 /**
  * Returns the settings of a transaction as JSON text.

@@ -7,8 +7,9 @@ const TEXT_ARRAY = 1009;
 const ENCODED = `${randomUUID()}:`;
 
 const isoTimestamp = (text) =>
-  text.replace(/^(\S+) (\S+?)([+-]\d\d)?(:\d\d)?$/, (_, date, time, hours, minutes) =>
-    `${date}T${time}${hours ? hours + (minutes ?? ":00") : ""}`,
+  text.replace(
+    /^(\S+) (\S+?)([+-]\d\d)?(:\d\d)?$/,
+    (_, date, time, hours, minutes) => `${date}T${time}${hours ? hours + (minutes ?? ":00") : ""}`,
   );
 
 // A number that a double cannot hold keeps its digits as raw JSON.
@@ -62,7 +63,7 @@ export function parseArray(text, parseElement = asIs) {
   const elements = () => {
     const found = [];
     while (text[at] !== "}") {
-      if (text[at] === "{") at++, found.push(elements());
+      if (text[at] === "{") (at++, found.push(elements()));
       else found.push(text[at] === '"' ? quoted() : bare());
       if (text[at] === ",") at++;
     }
@@ -72,16 +73,28 @@ export function parseArray(text, parseElement = asIs) {
   return elements();
 }
 
+/** Returns the text of a PostgreSQL array. */
+export function formatArray(elements, formatElement = String) {
+  const format = (element) => {
+    if (element === null || element === undefined) return "NULL";
+    if (Array.isArray(element)) return formatArray(element, formatElement);
+    return `"${formatElement(element).replace(/[\\"]/g, "\\$&")}"`;
+  };
+  return `{${elements.map(format).join(",")}}`;
+}
+
 /**
  * Makes arrays of every type arrive as arrays; called again after a type was made.
  *
  * @param {{parsers: object, serializers: object}} options The options of a postgres.js client.
  * @param {{oid: number, array_oid: number}[]} arrays
  */
-export function installArrays(options, arrays) {
+export function installArrays({ parsers, serializers }, arrays) {
   for (const { oid, array_oid } of arrays) {
-    const parse = (text) => parseArray(text, options.parsers[oid]);
-    options.parsers[array_oid] = Object.assign(parse, { array: true });
-    options.serializers[array_oid] ??= options.serializers[TEXT_ARRAY];
+    const serialize = (value) =>
+      Array.isArray(value) ? formatArray(value, serializers[oid]) : String(value);
+    // Without the mark `array`, by which the client would cut off the outer brace.
+    parsers[array_oid] = (text) => parseArray(text, parsers[oid]);
+    serializers[array_oid] = serialize;
   }
 }

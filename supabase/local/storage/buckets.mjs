@@ -4,8 +4,10 @@ import { noBucket, notEmpty } from "./failures.mjs";
 
 /** Returns the bucket whether or not the caller may see its row: its limits bind everybody. */
 export async function findBucket({ asService }, id) {
-  const [bucket] = await asService("bucket.get", (sql) =>
-    sql`select * from storage.buckets where id = ${id}`);
+  const [bucket] = await asService(
+    "bucket.get",
+    (sql) => sql`select * from storage.buckets where id = ${id}`,
+  );
   if (!bucket) throw noBucket();
   return bucket;
 }
@@ -14,8 +16,10 @@ export const listBuckets = ({ asCaller }) =>
   asCaller("bucket.list", (sql) => sql`select * from storage.buckets order by name`);
 
 export async function getBucket({ asCaller }, id) {
-  const [bucket] = await asCaller("bucket.get", (sql) =>
-    sql`select * from storage.buckets where id = ${id}`);
+  const [bucket] = await asCaller(
+    "bucket.get",
+    (sql) => sql`select * from storage.buckets where id = ${id}`,
+  );
   if (!bucket) throw noBucket();
   return bucket;
 }
@@ -36,27 +40,38 @@ export async function createBucket({ asCaller }, owner, wanted) {
 
 export async function updateBucket({ asCaller }, id, wanted) {
   const known = ["public", "file_size_limit", "allowed_mime_types"];
-  const row = Object.fromEntries(known.filter((key) => key in wanted).map((key) => [key, wanted[key]]));
-  const updated = await asCaller("bucket.update", (sql) =>
-    sql`update storage.buckets set ${sql({ ...row, updated_at: new Date().toISOString() })}
-        where id = ${id}`);
+  const row = Object.fromEntries(
+    known.filter((key) => key in wanted).map((key) => [key, wanted[key]]),
+  );
+  const updated = await asCaller(
+    "bucket.update",
+    (sql) =>
+      sql`update storage.buckets set ${sql({ ...row, updated_at: new Date().toISOString() })}
+        where id = ${id}`,
+  );
   if (updated.count === 0) throw noBucket();
   return { message: "Successfully updated" };
 }
 
 export async function deleteBucket({ asCaller, asService }, id) {
-  const [found] = await asService("bucket.delete", (sql) =>
-    sql`select 1 from storage.objects where bucket_id = ${id} limit 1`);
+  const [found] = await asService(
+    "bucket.delete",
+    (sql) => sql`select 1 from storage.objects where bucket_id = ${id} limit 1`,
+  );
   if (found) throw notEmpty();
-  const deleted = await asCaller("bucket.delete", (sql) =>
-    sql`delete from storage.buckets where id = ${id}`);
+  const deleted = await asCaller(
+    "bucket.delete",
+    (sql) => sql`delete from storage.buckets where id = ${id}`,
+  );
   if (deleted.count === 0) throw noBucket();
   return { message: "Successfully deleted" };
 }
 
 export async function emptyBucket({ asCaller }, files, id) {
-  const removed = await asCaller("bucket.empty", (sql) =>
-    sql`delete from storage.objects where bucket_id = ${id} returning version`);
+  const removed = await asCaller(
+    "bucket.empty",
+    (sql) => sql`delete from storage.objects where bucket_id = ${id} returning version`,
+  );
   await files.remove(removed.map(({ version }) => version));
   return { message: "Successfully emptied" };
 }

@@ -2,10 +2,10 @@
 
 /** A refusal that reaches the client as Storage words it. */
 export class StorageFailure extends Error {
-  constructor(statusCode, error, message) {
+  constructor(statusCode, code, error, message) {
     super(message);
-    this.body = { statusCode: String(statusCode), error, message };
-    this.status = statusCode === 500 ? 500 : 400;
+    this.body = { statusCode: String(statusCode), code, error, message };
+    this.status = 400;
   }
 
   toResponse() {
@@ -13,21 +13,49 @@ export class StorageFailure extends Error {
   }
 }
 
-export const noBucket = () => new StorageFailure(404, "Bucket not found", "Bucket not found");
-export const noObject = () => new StorageFailure(404, "not_found", "Object not found");
+export const noBucket = () =>
+  new StorageFailure(404, "NoSuchBucket", "Bucket not found", "Bucket not found");
+export const noObject = () => new StorageFailure(404, "NoSuchKey", "not_found", "Object not found");
 export const duplicate = () =>
-  new StorageFailure(409, "Duplicate", "The resource already exists");
+  new StorageFailure(409, "ResourceAlreadyExists", "Duplicate", "The resource already exists");
 export const denied = () =>
-  new StorageFailure(403, "Unauthorized", "new row violates row-level security policy");
+  new StorageFailure(
+    403,
+    "AccessDenied",
+    "Unauthorized",
+    "new row violates row-level security policy",
+  );
 export const tooLarge = () =>
-  new StorageFailure(413, "Payload too large", "The object exceeded the maximum allowed size");
-export const invalidKey = () => new StorageFailure(400, "InvalidKey", "Invalid key");
+  new StorageFailure(
+    413,
+    "EntityTooLarge",
+    "Payload too large",
+    "The object exceeded the maximum allowed size",
+  );
+export const invalidKey = () => new StorageFailure(400, "InvalidKey", "InvalidKey", "Invalid key");
+export const invalidRequest = () =>
+  new StorageFailure(400, "InvalidRequest", "Bad Request", "The request cannot be understood");
 export const invalidSignature = () =>
-  new StorageFailure(400, "InvalidSignature", "The signature is invalid or has expired");
+  new StorageFailure(
+    400,
+    "InvalidSignature",
+    "InvalidSignature",
+    "The signature is invalid or has expired",
+  );
 export const invalidMimeType = (type) =>
-  new StorageFailure(415, "invalid_mime_type", `mime type ${type} is not supported`);
+  new StorageFailure(
+    415,
+    "InvalidMimeType",
+    "invalid_mime_type",
+    `mime type ${type} is not supported`,
+  );
 export const notEmpty = () =>
-  new StorageFailure(409, "InvalidRequest", "The bucket you tried to delete is not empty");
+  new StorageFailure(
+    409,
+    "BucketNotEmpty",
+    "InvalidRequest",
+    "The bucket you tried to delete is not empty",
+  );
 
 const BY_SQLSTATE = { 42501: denied, 23505: duplicate, 23503: noBucket };
 

@@ -4,7 +4,6 @@ import { randomUUID } from "node:crypto";
 import { denied, invalidKey, noObject } from "./failures.mjs";
 
 const VALID_KEY = /^(\w|\/|!|-|\.|\*|'|\(|\)| |&|\$|@|=|;|:|\+|,|\?)+$/;
-const SORTABLE = new Set(["name", "updated_at", "created_at", "last_accessed_at"]);
 
 /** Refuses a name that the platform refuses. */
 export function checkKey(name) {
@@ -13,8 +12,10 @@ export function checkKey(name) {
 
 /** Returns the object's row if the caller may read it. */
 export async function findObject(run, operation, bucket, name) {
-  const [found] = await run(operation, (sql) =>
-    sql`select * from storage.objects where bucket_id = ${bucket} and name = ${name}`);
+  const [found] = await run(
+    operation,
+    (sql) => sql`select * from storage.objects where bucket_id = ${bucket} and name = ${name}`,
+  );
   if (!found) throw noObject();
   return found;
 }
@@ -86,34 +87,13 @@ export async function probeUpload({ asCaller }, { bucket, name, owner }) {
   });
 }
 
-/** Returns the entries directly below a prefix: objects, and folders with null instead of an id. */
-export function listObjects({ asCaller }, bucket, wanted) {
-  const { limit = 100, offset = 0, sortBy = {}, search = "" } = wanted;
-  const prefix = wanted.prefix && !wanted.prefix.endsWith("/") ? `${wanted.prefix}/` : wanted.prefix;
-  const column = SORTABLE.has(sortBy.column) ? sortBy.column : "name";
-  const pattern = `${search.replace(/[\\%_]/g, "\\$&")}%`;
-  return asCaller("object.list", (sql) => sql`
-    with below as (
-      select *, substr(name, length(${prefix ?? ""}) + 1) as rest
-      from storage.objects
-      where bucket_id = ${bucket} and starts_with(name, ${prefix ?? ""})
-    ), entries as (
-      select rest as name, id, updated_at, created_at, last_accessed_at, metadata
-      from below where rest <> '' and position('/' in rest) = 0
-      union all
-      select distinct split_part(rest, '/', 1), null::uuid, null::timestamptz, null::timestamptz,
-        null::timestamptz, null::jsonb
-      from below where position('/' in rest) > 0
-    )
-    select * from entries where name ilike ${pattern}
-    order by ${sql(column)} ${sortBy.order === "desc" ? sql`desc` : sql`asc`}
-    limit ${limit} offset ${offset}`);
-}
-
 /** These objects are gone as far as the caller may delete them; returns their rows. */
 export async function removeObjects({ asCaller }, files, bucket, names) {
-  const removed = await asCaller("object.delete_many", (sql) =>
-    sql`delete from storage.objects where bucket_id = ${bucket} and name = any(${names}) returning *`);
+  const removed = await asCaller(
+    "object.delete_many",
+    (sql) =>
+      sql`delete from storage.objects where bucket_id = ${bucket} and name = any(${names}) returning *`,
+  );
   await files.remove(removed.map(({ version }) => version));
   return removed;
 }
@@ -123,8 +103,11 @@ export async function moveObject({ asCaller }, { bucketId, sourceKey, ...to }) {
   checkKey(to.destinationKey);
   const source = await findObject(asCaller, "object.move", bucketId, sourceKey);
   const target = { bucket_id: to.destinationBucket ?? bucketId, name: to.destinationKey };
-  const moved = await asCaller("object.move", (sql) =>
-    sql`update storage.objects set ${sql(target)}, updated_at = now() where id = ${source.id}`);
+  const moved = await asCaller(
+    "object.move",
+    (sql) =>
+      sql`update storage.objects set ${sql(target)}, updated_at = now() where id = ${source.id}`,
+  );
   if (moved.count === 0) throw denied();
   return { message: "Successfully moved" };
 }

@@ -39,7 +39,7 @@ export class Signatures {
     return new SignJWT(payload)
       .setProtectedHeader({ alg: "HS256", typ: "JWT" })
       .setIssuedAt()
-      .setExpirationTime(Math.floor(Date.now() / 1000) + expiresIn)
+      .setExpirationTime(Math.floor(Date.now() / 1000) + Number(expiresIn))
       .sign(this.#secret);
   }
 }

@@ -1,0 +1,227 @@
+"""`offline:demo`, the model that needs no account: no language model, always the same answers.
+
+It exercises every path of a real one: streaming word by word, forced and parallel tool calls,
+usage, embeddings. A tool is called when the user's text names it, or when the request demands it.
+Tests and demonstrations script it by a line in the user's text, see `offline_script`.
+"""
+
+import hashlib
+import math
+import os
+import re
+import signal
+from collections.abc import AsyncGenerator, Sequence
+
+from backend.devkit.offline_arguments import fill
+from backend.devkit.offline_script import (
+    Fault,
+    Script,
+    ScriptInvalid,
+    parse_script,
+    split_words,
+)
+from backend.domain.assistants import FunctionTool
+from backend.domain.ids import CallId
+from backend.domain.messages import Message, ToolCall, ToolResult
+from backend.domain.usage import Usage
+from backend.errors import ModelRateLimited, ModelRefused, ModelUnavailable
+from backend.ports.clock import Clock
+from backend.ports.models import (
+    Embeddings,
+    Finished,
+    ModelEvent,
+    ModelReply,
+    ModelRequest,
+    Named,
+    TextDelta,
+    ToolCallMade,
+)
+from backend.ports.replies import collect
+
+DIMENSIONS = 256
+_NOTICE = "This is offline:demo, a deterministic stand-in and no language model."
+_QUOTED_CHARS = 200
+_WORDS_BETWEEN_YIELDS = 32
+
+
+class OfflineModel:
+    """Serves `offline:demo`."""
+
+    def __init__(self, clock: Clock, *, may_crash: bool = False) -> None:
+        """Ready to answer.
+
+        Args:
+            clock: For scripted delays.
+            may_crash: Whether a script may kill this process; for fault tests only.
+        """
+        self._clock = clock
+        self._may_crash = may_crash
+
+    async def generate(self, request: ModelRequest) -> ModelReply:
+        """Return the whole answer at once."""
+        return await collect(self.stream(request))
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+        """Yield the answer word by word, then its tool calls, Finished last."""
+        asked = _last_of_user(request.messages)
+        try:
+            script = parse_script(asked) or Script()
+            trouble = _Trouble(script.fault, request.attempt, may_crash=self._may_crash)
+        except ScriptInvalid as invalid:
+            script, trouble = Script(text=f"{_NOTICE} {invalid}"), _Trouble(None, 1)
+        round_ = _rounds_before(request.messages)
+        calls = _calls(request, script, asked, round_)
+        words = _words(request, script, asked, silent=bool(calls))
+        await self._clock.sleep(script.first_delay_ms / 1000)
+        for number, word in enumerate(words):
+            trouble.arise(number)
+            if trouble.truncates(number):
+                return
+            if script.delay_ms and number:
+                await self._clock.sleep(script.delay_ms / 1000)
+            elif number % _WORDS_BETWEEN_YIELDS == _WORDS_BETWEEN_YIELDS - 1:
+                await self._clock.sleep(0)
+            yield TextDelta(word)
+        trouble.arise(len(words))
+        if trouble.truncates(len(words)):
+            return
+        for call in calls:
+            yield ToolCallMade(call)
+        yield Finished("tool_calls" if calls else script.finish, _usage(request, words, calls))
+        trouble.arise_at_end()
+
+    async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:  # noqa: ARG002
+        """Return bags of words, hashed: texts that share words are near each other."""
+        tokens = sum(_tokens(text) for text in texts)
+        return Embeddings([_vector(text) for text in texts], Usage(input_tokens=tokens))
+
+
+class _Trouble:
+    """A scripted fault, in the attempts that it is meant for."""
+
+    def __init__(self, fault: Fault | None, attempt: int, *, may_crash: bool = False) -> None:
+        self._fault = fault if fault and attempt <= fault.attempts else None
+        if fault and fault.kind.startswith("crash") and not may_crash:
+            raise ScriptInvalid("The offline script may not crash the worker here.")
+
+    def arise(self, words_said: int) -> None:
+        if self._fault is None or words_said < self._fault.after:
+            return
+        match self._fault.kind:
+            case "retryable":
+                raise ModelUnavailable("The script says so.")
+            case "rate_limited":
+                raise ModelRateLimited(
+                    "The script says so.", retry_after_s=self._fault.retry_after_s
+                )
+            case "fatal":
+                raise ModelRefused("The script says so.")
+            case "defect":
+                raise LookupError("The script says so.")
+            case "crash":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def arise_at_end(self) -> None:
+        if self._fault is not None and self._fault.kind == "crash_at_end":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def truncates(self, words_said: int) -> bool:
+        fault = self._fault
+        return fault is not None and fault.kind == "truncated" and words_said >= fault.after
+
+
+def _last_of_user(messages: Sequence[Message]) -> str:
+    return next((it.text for it in reversed(messages) if it.role == "user"), "")
+
+
+def _rounds_before(messages: Sequence[Message]) -> int:
+    """Count how often tools answered since the user spoke."""
+    count = 0
+    for message in reversed(messages):
+        if message.role == "user":
+            break
+        count += message.role == "tool"
+    return count
+
+
+def _calls(request: ModelRequest, script: Script, asked: str, round_: int) -> list[ToolCall]:
+    by_name = {tool.name: tool for tool in request.tools}
+    if scripted := script.calls_of_round(round_):
+        wanted = [(call.name, call.arguments) for call in scripted]
+    else:
+        wanted = [(name, None) for name in _demanded(request, asked, round_)]
+    return [
+        ToolCall(
+            CallId(f"call_{round_ + 1}_{number}"),
+            name,
+            _arguments(by_name.get(name)) if arguments is None else dict(arguments),  # type: ignore[arg-type]
+        )
+        for number, (name, arguments) in enumerate(wanted, 1)
+    ]
+
+
+def _demanded(request: ModelRequest, asked: str, round_: int) -> list[str]:
+    match request.tool_choice:
+        case "none":
+            return []
+        case Named(name):
+            return [name]
+    words = set(re.findall(r"\w+", asked))
+    named = [tool.name for tool in request.tools if tool.name in words]
+    if request.tool_choice == "required":
+        named = named or [tool.name for tool in request.tools[:1]]
+    elif round_:
+        named = []
+    return named if request.parallel_tool_calls else named[:1]
+
+
+def _arguments(tool: FunctionTool | None) -> dict[str, object]:
+    filled = fill(tool.parameters) if tool else None
+    return filled if isinstance(filled, dict) else {}
+
+
+def _words(request: ModelRequest, script: Script, asked: str, *, silent: bool) -> list[str]:
+    scripted = script.words()
+    if scripted is not None:
+        return scripted
+    return [] if silent else _usual(request, asked)
+
+
+def _usual(request: ModelRequest, asked: str) -> list[str]:
+    results = _results(request.messages)
+    said = " ".join(asked.split())[:_QUOTED_CHARS]
+    told = "".join(f" {name} returned {output}." for name, output in results)
+    return split_words(f'{_NOTICE} You said: "{said}".{told}')
+
+
+def _results(messages: Sequence[Message]) -> list[tuple[str, object]]:
+    """Return what the tools answered since the user spoke, by the tools' names."""
+    names: dict[CallId, str] = {}
+    found: list[tuple[str, object]] = []
+    for part in (part for message in messages for part in message.parts):
+        match part:
+            case ToolCall(call_id, name):
+                names[call_id] = name
+            case ToolResult(call_id, output):
+                found.append((names.get(call_id, "a tool"), output))
+    return found
+
+
+def _usage(request: ModelRequest, words: Sequence[str], calls: Sequence[ToolCall]) -> Usage:
+    heard = sum(_tokens(message.text) for message in request.messages)
+    said = len(words) + sum(_tokens(f"{call.name} {dict(call.arguments)}") for call in calls)
+    return Usage(input_tokens=heard + _tokens(request.instructions), output_tokens=said)
+
+
+def _tokens(text: str) -> int:
+    return math.ceil(len(text) / 4)
+
+
+def _vector(text: str) -> list[float]:
+    counts = [0.0] * DIMENSIONS
+    for word in re.findall(r"\w+", text.lower()) or [""]:
+        digest = hashlib.blake2b(word.encode(), digest_size=4).digest()
+        sign = 1.0 if digest[3] & 1 else -1.0
+        counts[int.from_bytes(digest[:2], "big") % DIMENSIONS] += sign
+    length = math.sqrt(sum(count * count for count in counts))
+    return [count / length for count in counts] if length else [1.0, *counts[1:]]
