@@ -1,0 +1,138 @@
+"""What counts as content: a description in Python and the database agree on every value."""
+
+from typing import Any
+
+import asyncpg
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.chat import Chat
+from tests.support.cluster import Database
+from tests.support.driving import driven, examples
+
+_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=6)
+_SCALARS = (
+    st.none() | st.booleans() | st.integers(-1000, 1000) | _TEXT | st.sampled_from(["", " \n"])
+)
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+_TYPES = st.sampled_from(
+    ["text", "reasoning", "citation", "image", "file", "tool_call", "tool_result", "Text", "audio"]
+)
+_KEYS = ["text", "file_id", "url", "call_id", "name", "arguments", "output", "detail", "is_error"]
+# Mostly well-formed, with every field missing, null or of another kind now and then.
+_PARTS = st.builds(
+    lambda kind, fields: {"type": kind, **fields},
+    _TYPES | _VALUES,
+    st.dictionaries(st.sampled_from(_KEYS), _TEXT | st.just({}) | _VALUES, max_size=5),
+)
+_CONTENTS = st.lists(_PARTS, max_size=4) | st.lists(_PARTS | _VALUES, max_size=4) | _VALUES
+
+_STRINGS = {
+    "text": ["text"],
+    "reasoning": ["text"],
+    "citation": ["text"],
+    "file": ["file_id"],
+    "tool_call": ["call_id", "name"],
+    "tool_result": ["call_id"],
+}
+
+
+def _is_part(part: Any) -> bool:
+    if not isinstance(part, dict):
+        return False
+    kind = part.get("type")
+    if kind == "image":
+        (given, *others) = [part[key] for key in ("file_id", "url") if key in part] or [None]
+        return isinstance(given, str) and not others
+    if not isinstance(kind, str) or kind not in _STRINGS:
+        return False
+    return (
+        all(isinstance(part.get(key), str) for key in _STRINGS[kind])
+        and (kind != "tool_call" or isinstance(part.get("arguments"), dict))
+        and (kind != "tool_result" or "output" in part)
+    )
+
+
+def _is_content(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= 256 and all(map(_is_part, value))
+
+
+def _users_parts(value: Any) -> list[Any] | None:
+    """Return the parts that a user's message holds, or None where it is refused."""
+    parts = [{"type": "text", "text": value}] if isinstance(value, str) else value
+    if not _is_content(parts) or {part["type"] for part in parts} - {"text", "image", "file"}:
+        return None
+    says = [part for part in parts if part["type"] != "text" or part["text"].strip(" \t\r\n")]
+    return parts if says else None
+
+
+async def _checked(chat: Chat, value: Any) -> Any:
+    try:
+        return await chat.admin.fetchval("select engine.check_user_content($1)", value)
+    except asyncpg.CheckViolationError:
+        return None
+
+
+def test_a_value_is_content_if_and_only_if_each_part_is_well_formed(database: Database) -> None:
+    with driven(database) as (chat, run):
+
+        @examples(400)
+        @given(_CONTENTS.filter(lambda value: value is not None))
+        def holds(value: Any) -> None:
+            found = run(chat.admin.fetchval("select engine.is_content($1)", value))
+            assert found is _is_content(value)
+
+        holds()
+
+
+def test_a_users_content_is_normalised_or_refused_with_23514(database: Database) -> None:
+    with driven(database) as (chat, run):
+
+        @examples(400)
+        @given(_CONTENTS | _TEXT)
+        def holds(value: Any) -> None:
+            assert run(_checked(chat, value)) == _users_parts(value)
+
+        holds()
+
+
+def test_whatever_a_browser_sends_is_stored_as_content_or_refused_with_23514(
+    database: Database,
+) -> None:
+    with driven(database) as (chat, run):
+        session = run(chat.ada.start_session())
+
+        @examples(60)
+        @given(_CONTENTS)
+        def holds(value: Any) -> None:
+            try:
+                message = run(chat.ada.say(session, value))
+            except (asyncpg.CheckViolationError, asyncpg.NotNullViolationError):
+                assert _users_parts(value) is None
+            else:
+                assert run(chat.message(message))["content"] == _users_parts(value)
+
+        holds()
+
+
+async def test_no_list_is_longer_than_256_parts(chat: Chat) -> None:
+    part = {"type": "text", "text": "x"}
+    is_content = "select engine.is_content($1)"
+
+    assert await chat.admin.fetchval(is_content, [part] * 256) is True
+    assert await chat.admin.fetchval(is_content, [part] * 257) is False
+
+
+async def test_text_is_what_the_text_parts_say_one_to_a_line(chat: Chat) -> None:
+    parts = [
+        {"type": "text", "text": "one"},
+        {"type": "reasoning", "text": "hidden"},
+        {"type": "text", "text": "two"},
+    ]
+
+    assert await chat.admin.fetchval("select engine.content_text($1)", parts) == "one\ntwo"
+    assert await chat.admin.fetchval("select engine.content_text('[]')") == ""

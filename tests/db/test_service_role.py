@@ -1,0 +1,73 @@
+"""The backend's key: sees everything, writes what it was granted, and acts as nobody."""
+
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from tests.support.chat import Chat
+from tests.support.identities import ADA, SERVICE
+from tests.support.worker import text
+
+
+async def test_it_sees_the_rows_of_all_users(chat: Chat) -> None:
+    for browser in (chat.ada, chat.bob):
+        await browser.say(await browser.start_session())
+    service = chat.browser(SERVICE)
+
+    for table in ("chat_sessions", "messages", "runs"):
+        rows = await service.fetch(f"select distinct user_id from public.{table}")
+        assert len(rows) == 2, table
+
+
+async def test_it_starts_a_session_for_a_user(chat: Chat) -> None:
+    service = chat.browser(SERVICE)
+
+    row = await service.insert("chat_sessions", title="For you", user_id=ADA.sub, org_id="org_1")
+
+    assert (await chat.ada.fetch("select id from public.chat_sessions"))[0]["id"] == row["id"]
+
+
+async def test_a_session_belongs_to_somebody(chat: Chat) -> None:
+    with pytest.raises(asyncpg.NotNullViolationError):
+        await chat.browser(SERVICE).start_session()
+
+
+async def test_it_writes_for_the_assistant(chat: Chat) -> None:
+    session = await chat.ada.start_session()
+
+    reply = await chat.browser(SERVICE).insert(
+        "messages", session_id=session, role="assistant", content=text("Hi"), starts_run=False
+    )
+
+    assert (reply["role"], reply["user_id"], reply["run_id"]) == ("assistant", ADA.sub, None)
+
+
+async def test_a_session_that_is_missing_is_refused(chat: Chat) -> None:
+    with pytest.raises(asyncpg.PostgresError) as refused:
+        await chat.browser(SERVICE).say(UUID(int=1))
+
+    assert refused.value.sqlstate == "42501"
+
+
+async def test_it_deletes_a_users_rows(chat: Chat) -> None:
+    session = await chat.ada.start_session()
+    message = await chat.ada.say(session)
+    service = chat.browser(SERVICE)
+
+    assert await service.delete("messages", message) == 1
+    assert await service.delete("chat_sessions", session) == 1
+
+
+async def test_its_deletion_may_span_sessions(chat: Chat) -> None:
+    for _ in range(2):
+        await chat.ada.say(await chat.ada.start_session())
+
+    assert await chat.browser(SERVICE).change("delete from public.messages") == 2
+
+
+async def test_a_token_passed_along_makes_it_that_user_no_more_than_before(chat: Chat) -> None:
+    await chat.bob.start_session()
+    both = chat.browser(type(SERVICE)("authenticated", {"sub": ADA.sub, "role": "service_role"}))
+
+    assert await both.fetch("select from public.chat_sessions") == []

@@ -1,0 +1,86 @@
+"""The same migrations and the same conversation on each version that Supabase runs or will run."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from tests.support.chat import Chat, open_chat
+from tests.support.cluster import MAJORS, Database
+from tests.support.worker import call, delta
+
+OpenDatabase = Callable[[int], Database]
+
+
+@pytest.mark.parametrize("major", MAJORS)
+async def test_a_conversation_is_answered(database_of: OpenDatabase, major: int) -> None:
+    async with AsyncExitStack() as stack:
+        chat = await open_chat(database_of(major), stack)
+        session = await chat.ada.start_session()
+        await chat.ada.say_all(session, "M1", "M2")
+
+        await _work_through_every_function(chat)
+
+        assert await chat.path(session) == ["M1", "R1", "M2", "", "R2"]
+        assert await chat.statuses(session) == ["completed", "completed"]
+        assert len(await chat.ada.search("M1 or R2")) == 2
+        assert await chat.ada.delete("messages", (await chat.messages(session))[0]["id"]) == 1
+        assert await chat.ada.delete("chat_sessions", session) == 1
+
+
+@pytest.mark.parametrize("major", MAJORS)
+async def test_another_user_is_refused(database_of: OpenDatabase, major: int) -> None:
+    async with AsyncExitStack() as stack:
+        chat = await open_chat(database_of(major), stack)
+        claim = await chat.claimed()
+
+        for attempt in (
+            chat.bob.say(UUID(claim["session_id"])),
+            chat.bob.cancel(UUID(claim["run_id"])),
+            chat.bob.regenerate(UUID(claim["message_id"])),
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="not yours"):
+                await attempt
+        assert await chat.bob.fetch("select from public.messages") == []
+
+
+@pytest.mark.parametrize("major", MAJORS)
+async def test_a_lost_worker_is_replaced(database_of: OpenDatabase, major: int) -> None:
+    async with AsyncExitStack() as stack:
+        chat = await open_chat(database_of(major), stack)
+        await chat.configure(backoff_s=0)
+        lost = await chat.claimed()
+        seen = uuid4()
+        await chat.worker.flush(lost, delta(1, seen, "You see"))
+        await chat.let_leases_expire()
+        await chat.worker.reap()
+
+        claim = await chat.worker.claim_one()
+
+        assert (claim["fence"], claim["discarded_message_id"]) == (2, str(seen))
+        assert await chat.worker.finish(lost) == {"state": "lost"}
+        assert (await chat.worker.finish(claim))["state"] == "stored"
+        assert (await chat.worker.read_events(claim["run_id"]))["status"] == "completed"
+
+
+async def _work_through_every_function(chat: Chat) -> None:
+    first = await chat.worker.claim_one()
+    assert (await chat.worker.heartbeat(first))["lost"] == []
+    assert await chat.worker.flush(first, delta(1, uuid4(), "R")) == {"lost": []}
+    await chat.worker.finish(first, "R1")
+    await chat.worker.fail(await chat.worker.claim_one())
+    await chat.let_backoff_pass()
+    second = await chat.worker.claim_one()
+    await chat.worker.checkpoint(second, [call(0, "done", output=1)])
+    await chat.worker.say(second, "", 0)
+    held = second["run_id"], chat.worker.name, second["fence"]
+    await chat.worker.call("park_run", *held, [call(1, "a")], [])
+    await chat.ada.submit(UUID(second["run_id"]), [{"call_id": "a", "output": 7}])
+    second = await chat.worker.claim_one()
+    await chat.worker.release(second)
+    second = await chat.worker.claim_one()
+    assert len((await chat.worker.history(second))["steps"]) == 2
+    await chat.worker.finish(second, "R2")
+    assert await chat.worker.call("purge", 10) == {"events": 0, "promoted": 0}

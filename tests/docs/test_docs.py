@@ -1,0 +1,85 @@
+"""What the documents print is run, and what they name exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from backend.cli import commands
+from backend.settings import DATA_VARIABLE, Settings
+from tests.docs.conftest import Checkout
+from tests.docs.pages import DATA_MODEL, README, broken_links, pages, program, rows_below
+
+ANSWER = "This is offline:demo, a deterministic stand-in and no language model."
+
+
+def test_the_python_lines_of_the_readme_print_the_stored_answer(checkout: Checkout) -> None:
+    assert ANSWER in checkout.run("python", "-", typed=program(README, "python"))
+
+
+def test_the_python_lines_of_the_readme_can_be_typed_into_the_interpreter(
+    checkout: Checkout,
+) -> None:
+    typed = program(README, "python")
+
+    said = checkout.run("python", "-i", typed=typed)
+
+    assert ANSWER in said
+
+
+def test_the_javascript_lines_of_the_readme_print_the_stored_answer(checkout: Checkout) -> None:
+    typed = program(README, "js")
+
+    said = checkout.run("node", below="supabase/local", typed=typed)
+
+    assert ANSWER in said
+
+
+@pytest.mark.parametrize("language", ["python", "js"])
+def test_the_readme_needs_six_lines(language: str) -> None:
+    lines = program(README, language).splitlines()
+
+    counted = [line for line in lines if line and not re.match(r"(import|from)\b", line)]
+
+    assert len(counted) == 6
+
+
+def test_the_python_of_the_data_model_runs(checkout: Checkout) -> None:
+    checkout.run("python", "-", typed=program(DATA_MODEL, "python"))
+
+
+def test_the_javascript_of_the_data_model_says_what_the_page_says(checkout: Checkout) -> None:
+    typed = program(DATA_MODEL, "js")
+
+    said = checkout.run("node", below="supabase/local", typed=typed)
+
+    assert said.splitlines() == [
+        f'completed {ANSWER} You said: "What is a lease?".',
+        "true true",
+        "true true",
+        "[ 'assistant', 'user' ] true",
+        "incomplete cancelled",
+        "true",
+        "superseded completed",
+        "23505",
+        "[ 'tool_call', 'tool_result', 'text' ]",
+        "PT409",
+    ]
+
+
+def test_the_readme_names_every_setting_and_no_other() -> None:
+    known = {name.upper() for name in Settings.model_fields} | {DATA_VARIABLE}
+
+    assert sorted(rows_below(README, "Configuration")) == sorted(known)
+
+
+def test_the_readme_names_every_command_and_no_other() -> None:
+    named = {row.removeprefix("assistants ") for row in rows_below(README, "Commands")}
+
+    assert named == set(get_command(commands).commands)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_each_link_leads_somewhere(page: Path) -> None:
+    assert list(broken_links(page)) == []

@@ -1,0 +1,81 @@
+"""Runs that are cancelled, superseded or too old while the model speaks."""
+
+from tests.faults.scene import SLOW, Scene, script
+from tests.support.oracles import text_of
+
+ENDLESS = script(deltas=10_000, delay_ms=20)
+
+
+async def test_a_cancellation_reaches_the_model_call_and_keeps_the_text(scene: Scene) -> None:
+    session = await scene.ask(ENDLESS, "and then?")
+    await scene.workshop.ready(WORKER_LEASE_S="60")
+    await scene.until_streaming()
+    (run, _) = await scene.chat.runs(session)
+    await scene.chat.ada.cancel(run["id"])
+    # The next heartbeat is 17 s away: the wake-up alone can be this quick.
+    await scene.until_count("status = 'cancelled'", within_s=5)
+    await scene.until_idle()
+    row = await scene.chat.outcome(run["id"])
+    assert (row["status"], row["reason"]) == ("incomplete", "cancelled")
+    assert text_of(row).startswith("word1 word2 ")
+    await scene.assert_sound()
+
+
+async def test_a_cancellation_without_a_wake_up_comes_with_the_heartbeat(scene: Scene) -> None:
+    session = await scene.ask(ENDLESS)
+    scene.workshop.start(WORKER_LISTEN="off")
+    await scene.until_streaming()
+    (run,) = await scene.chat.runs(session)
+    await scene.chat.ada.cancel(run["id"])
+    await scene.until_idle(within_s=5)
+    assert await scene.outcomes() == [("incomplete", "cancelled", None)]
+    await scene.assert_sound()
+
+
+async def test_a_new_message_supersedes_the_run_under_way(scene: Scene) -> None:
+    session = await scene.ask(ENDLESS, while_running="supersede")
+    await scene.workshop.ready()
+    await scene.until_streaming()
+    await scene.chat.ada.say(session, "never mind")
+    await scene.until_idle()
+    assert await scene.outcomes() == [
+        ("incomplete", "superseded", None),
+        ("completed", None, None),
+    ]
+    await scene.assert_sound()
+
+
+async def test_a_run_that_takes_too_long_expires_with_the_text_it_had(scene: Scene) -> None:
+    await scene.chat.configure(run_ttl_s=1)
+    session = await scene.ask(ENDLESS, "and then?")
+    await scene.workshop.ready()
+    await scene.until_idle()
+    expired, answered = await scene.outcomes()
+    assert expired == ("incomplete", "expired", "expired")
+    assert answered == ("completed", None, None)
+    (run, _) = await scene.chat.runs(session)
+    assert text_of(await scene.chat.outcome(run["id"])).startswith("word1 ")
+    await scene.assert_sound()
+
+
+async def test_a_forged_wake_up_cancels_nothing(scene: Scene) -> None:
+    session = await scene.ask(SLOW)
+    await scene.workshop.ready()
+    await scene.until_streaming()
+    (run,) = await scene.chat.runs(session)
+    await scene.admin.execute(f"notify assistants_wake, 'cancel:{run['id']}'")
+    await scene.until_idle()
+    assert await scene.outcomes() == [("completed", None, None)]
+    await scene.assert_sound()
+
+
+async def test_a_run_under_way_in_another_session_is_not_disturbed(scene: Scene) -> None:
+    cancelled = await scene.ask(ENDLESS)
+    await scene.ask(SLOW)
+    await scene.workshop.ready()
+    await scene.until_streaming(2)
+    (run,) = await scene.chat.runs(cancelled)
+    await scene.chat.ada.cancel(run["id"])
+    await scene.until_idle()
+    assert sorted(it[0] for it in await scene.outcomes()) == ["completed", "incomplete"]
+    await scene.assert_sound()

@@ -1,0 +1,37 @@
+"""Connections that are opened when they are first used and closed with their test."""
+
+import json
+from contextlib import AsyncExitStack
+from typing import Any
+
+import asyncpg
+
+
+async def connect(url: str, **settings: str) -> Any:
+    """Return a connection whose jsonb values are Python values."""
+    connection = await asyncpg.connect(url, server_settings=settings)
+    await connection.set_type_codec(
+        "jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
+    )
+    return connection
+
+
+class Line:
+    """One connection: not yet open, or open until the stack unwinds."""
+
+    def __init__(self, stack: AsyncExitStack, url: str, **settings: str) -> None:
+        self._stack = stack
+        self._url = url
+        self._settings = settings
+        self._connection: Any = None
+
+    async def open(self) -> Any:
+        """Return the connection."""
+        if self._connection is None:
+            self._connection = await connect(self._url, **self._settings)
+            self._stack.push_async_callback(self._connection.close)
+        return self._connection
+
+    async def pid(self) -> int:
+        """Return the process id of its backend."""
+        return int((await self.open()).get_server_pid())

@@ -1,0 +1,94 @@
+"""Settings come from one place, and a wrong one is named without its value."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from backend import settings
+from backend.errors import SettingsInvalid
+
+URL = "postgresql://assistants_service:s3cret@db.example.com:5432/postgres"
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in settings.Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv(settings.DATA_VARIABLE, str(tmp_path / "default"))
+
+
+def stack(folder: Path, **values: str) -> Path:
+    folder.mkdir()
+    (folder / settings.STACK_FILE).write_text(json.dumps(values), "utf-8")
+    return folder
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("WORKER_CONCURRENCY", "7")
+    found = settings.load()
+    assert found.database_url.get_secret_value() == URL
+    assert found.worker_concurrency == 7
+
+
+def test_a_named_stack_beats_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    folder = stack(tmp_path / "mine", database_url="postgresql://local", issuer_url="http://i")
+    found = settings.load(folder)
+    assert found.database_url.get_secret_value() == "postgresql://local"
+    assert found.clerk_issuer == "http://i"
+
+
+def test_without_anything_said_a_local_stack_is_found(tmp_path: Path) -> None:
+    stack(tmp_path / "default", database_url="postgresql://local")
+    assert settings.load().database_url.get_secret_value() == "postgresql://local"
+
+
+def test_with_nothing_to_find_one_sentence_says_so() -> None:
+    with pytest.raises(SettingsInvalid, match="DATABASE_URL is not set"):
+        settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WORKER_CONCURRENCY", "many"),
+        ("WORKER_LEASE_S", "0"),
+        ("WORKER_LISTEN", "perhaps"),
+        ("LOG_LEVEL", "LOUD"),
+        ("API_PORT", "99999"),
+    ],
+)
+def test_a_wrong_value_is_named_and_never_quoted(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsInvalid, match=name) as raised:
+        settings.load()
+    assert "s3cret" not in str(raised.value)
+
+
+def test_secrets_do_not_show_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    assert "s3cret" not in repr(settings.load())
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_pooler"),
+    [
+        ({}, False),
+        ({"DATABASE_URL": URL.replace("5432", "6543")}, True),
+        ({"WORKER_LISTEN": "off"}, True),
+        ({"DATABASE_TRANSACTION_POOLER": "true"}, True),
+    ],
+)
+def test_a_transaction_pooler_is_recognised(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], is_pooler: bool
+) -> None:
+    for name, value in {"DATABASE_URL": URL, **environment}.items():
+        monkeypatch.setenv(name, value)
+    assert settings.load().uses_transaction_pooler is is_pooler
