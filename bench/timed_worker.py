@@ -1,0 +1,49 @@
+"""A worker whose model says when it was called: `python -m bench.timed_worker`."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+
+from backend import app, settings
+from backend.domain.usage import Usage
+from backend.ports.models import (
+    Embeddings,
+    Finished,
+    LLMProvider,
+    ModelEvent,
+    ModelReply,
+    ModelRequest,
+    TextDelta,
+)
+from backend.ports.replies import collect
+from backend.telemetry import logs
+
+
+class TimedModel:
+    """Its answer is the moment of the call, on the clock that all processes share."""
+
+    async def generate(self, request: ModelRequest) -> ModelReply:
+        """Return the moment."""
+        return await collect(self.stream(request))
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+        """Yield the moment."""
+        called_at = time.monotonic_ns()
+        yield TextDelta(str(called_at))
+        yield Finished("stop", Usage(output_tokens=len(request.messages)))
+
+    async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:
+        """Refuse: nothing here measures embeddings."""
+        raise NotImplementedError(f"{model}: {len(texts)} texts")
+
+
+def main() -> None:
+    """Work until killed."""
+    chosen = settings.load()
+    logs.configure(chosen.log_level)
+    model: LLMProvider = TimedModel()
+    asyncio.run(app.work_with(chosen, app.PrefixCatalogue({"offline": model})))
+
+
+if __name__ == "__main__":
+    main()
