@@ -91,7 +91,7 @@ async def test_a_database_that_is_not_there_is_the_only_finding() -> None:
     ("key", "is_ok"),
     [("sb_secret_abc", True), ("eyJhbGciOi", False), ("nonsense", False), (None, False)],
 )
-def test_keys_are_judged_by_their_shape_and_never_shown(key: str | None, is_ok: bool) -> None:
+def test_keys_are_judged_by_their_shape_and_never_shown(key: str | None, *, is_ok: bool) -> None:
     keys = {"SUPABASE_PUBLISHABLE_KEY": "sb_publishable_x", "SUPABASE_SECRET_KEY": key}
     url, publishable, secret = check_keys("https://abc.supabase.co", keys)
     assert (url.ok, publishable.ok, secret.ok) == (True, True, is_ok)

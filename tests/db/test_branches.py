@@ -30,6 +30,19 @@ async def test_three_messages_of_one_statement_alternate_with_their_replies(chat
     assert await chat.path(session) == ["M1", "R1", "M2", "R2", "M3", "R3"]
 
 
+async def test_a_statement_of_several_messages_goes_on_where_the_talk_had_ended(
+    chat: Chat,
+) -> None:
+    session = await chat.ada.start_session()
+    await chat.ada.say(session, "M1")
+    await _answer(chat, "R1")
+
+    await chat.ada.say_all(session, "M2", "M3")
+    await _answer(chat, "R2", "R3")
+
+    assert await chat.path(session) == ["M1", "R1", "M2", "R2", "M3", "R3"]
+
+
 async def test_a_message_waits_without_a_parent_until_its_turn(chat: Chat) -> None:
     session = await chat.ada.start_session()
     await chat.ada.say(session, "M1")

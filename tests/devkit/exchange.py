@@ -69,6 +69,19 @@ def run_sql(stack: Stack, script: str) -> list[Any]:
     return asyncio.run(run())
 
 
+def grants(stack: Stack) -> list[Any]:
+    """Return every grant and owner in the database."""
+    return run_sql(
+        stack,
+        "select relnamespace, relname, relacl::text, relowner from pg_class"
+        " union all select pronamespace, proname, proacl::text, proowner from pg_proc"
+        " union all select oid, nspname, nspacl::text, nspowner from pg_namespace"
+        " union all select oid, '', defaclacl::text, defaclrole from pg_default_acl"
+        " union all select attrelid, attname, attacl::text, 0 from pg_attribute"
+        " where attacl is not null order by 1, 2, 3",
+    )
+
+
 def wait_until_known(stack: Stack, table: str) -> None:
     """The Data API has read the schema with this table."""
     deadline = time.monotonic() + 10

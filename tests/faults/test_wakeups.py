@@ -51,14 +51,18 @@ async def test_a_worker_told_not_to_listen_finds_its_work_by_polling(scene: Scen
     await scene.assert_sound()
 
 
-async def test_a_listener_that_was_cut_off_listens_again(scene: Scene) -> None:
+async def test_a_listener_that_was_cut_off_listens_again_and_asks_what_it_missed(
+    scene: Scene,
+) -> None:
     worker = await scene.workshop.ready(WORKER_POLL_S="60")
+    await scene.admin.execute(SILENT)
+    await scene.ask("Hello")
     await scene.admin.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity"
         " where application_name = 'assistants-listener'"
     )
-    # The next poll is a minute away: only the listener's return can find this message.
-    await scene.ask("Hello")
+    await scene.until_logged(worker, "wakeups.listening_lost")
+    # No wake-up tells of the message, and the polls are seconds apart by now.
     await scene.until_idle(within_s=20)
     assert len(worker.logged("wakeups.listening_started")) == 2
     await scene.assert_sound()

@@ -87,7 +87,7 @@ def test_secrets_do_not_show_when_settings_are_printed(monkeypatch: pytest.Monke
     ],
 )
 def test_a_transaction_pooler_is_recognised(
-    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], is_pooler: bool
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], *, is_pooler: bool
 ) -> None:
     for name, value in {"DATABASE_URL": URL, **environment}.items():
         monkeypatch.setenv(name, value)
