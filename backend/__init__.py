@@ -3,14 +3,15 @@
 The map of the package, from the outside in; a layer imports only what stands below it:
 
     cli            the command `assistants`
-    app            composition root: the only module that names concrete classes
+    app            composition root of the service: names its concrete classes
+    local_stack    composition root of the local stack; apart, so that it needs none of app's libraries
     api            HTTP in: health and readiness
     runs           claim, history, model call and tools, stream, reply; retry, cancel, expire
     ports          protocols in the domain's words: gateway, wake-ups, models, clock
     domain         pure values: ids, messages and parts, runs, events, usage
     errors         the whole error tree
 
-Beside the layers, seen by `app` alone:
+Beside the layers, seen by the two composition roots alone:
 
     integrations   one folder per outside system; knows ports, domain and errors
     devkit         embedded Supabase, local issuer, offline model

@@ -1,4 +1,4 @@
-"""The composition root: the only module that names concrete classes."""
+"""The composition root of the service: names its concrete classes."""
 
 import asyncio
 import os

@@ -16,12 +16,14 @@ from backend.devkit.offline_arguments import fill
 from backend.devkit.offline_script import (
     Fault,
     Script,
+    ScriptedCall,
     ScriptInvalid,
     parse_script,
     split_words,
 )
 from backend.domain.assistants import FunctionTool
 from backend.domain.ids import CallId
+from backend.domain.json_values import JsonObject
 from backend.domain.messages import Message, ToolCall, ToolResult
 from backend.domain.usage import Usage
 from backend.errors import ModelRateLimited, ModelRefused, ModelUnavailable
@@ -66,9 +68,9 @@ class OfflineModel:
         asked = _last_of_user(request.messages)
         try:
             script = parse_script(asked) or Script()
-            trouble = _Trouble(script.fault, request.attempt, may_crash=self._may_crash)
+            trouble = self._trouble(script.fault, asked, request.attempt)
         except ScriptInvalid as invalid:
-            script, trouble = Script(text=f"{_NOTICE} {invalid}"), _Trouble(None, 1)
+            script, trouble = Script(text=f"{_NOTICE} {invalid}"), _Trouble(None, asked)
         round_ = _rounds_before(request.messages)
         calls = _calls(request, script, asked, round_)
         words = _words(request, script, asked, silent=bool(calls))
@@ -87,8 +89,14 @@ class OfflineModel:
             return
         for call in calls:
             yield ToolCallMade(call)
-        yield Finished("tool_calls" if calls else script.finish, _usage(request, words, calls))
+        reason = "tool_calls" if calls and script.finish == "stop" else script.finish
+        yield Finished(reason, _usage(request, words, calls))
         trouble.arise_at_end()
+
+    def _trouble(self, fault: Fault | None, asked: str, attempt: int) -> "_Trouble":
+        if fault and fault.kind.startswith("crash") and not self._may_crash:
+            raise ScriptInvalid("The offline script may not crash the worker here.")
+        return _Trouble(fault if fault and attempt <= fault.attempts else None, asked)
 
     async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:  # noqa: ARG002
         """Return bags of words, hashed: texts that share words are near each other."""
@@ -97,12 +105,11 @@ class OfflineModel:
 
 
 class _Trouble:
-    """A scripted fault, in the attempts that it is meant for."""
+    """A scripted fault."""
 
-    def __init__(self, fault: Fault | None, attempt: int, *, may_crash: bool = False) -> None:
-        self._fault = fault if fault and attempt <= fault.attempts else None
-        if fault and fault.kind.startswith("crash") and not may_crash:
-            raise ScriptInvalid("The offline script may not crash the worker here.")
+    def __init__(self, fault: Fault | None, asked: str) -> None:
+        self._fault = fault
+        self._asked = asked
 
     def arise(self, words_said: int) -> None:
         if self._fault is None or words_said < self._fault.after:
@@ -117,7 +124,8 @@ class _Trouble:
             case "fatal":
                 raise ModelRefused("The script says so.")
             case "defect":
-                raise LookupError("The script says so.")
+                # Defects quote whatever they stumbled over.
+                raise LookupError(self._asked)
             case "crash":
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -147,16 +155,16 @@ def _rounds_before(messages: Sequence[Message]) -> int:
 def _calls(request: ModelRequest, script: Script, asked: str, round_: int) -> list[ToolCall]:
     by_name = {tool.name: tool for tool in request.tools}
     if scripted := script.calls_of_round(round_):
-        wanted = [(call.name, call.arguments) for call in scripted]
+        wanted = scripted
     else:
-        wanted = [(name, None) for name in _demanded(request, asked, round_)]
+        wanted = [ScriptedCall(name=name) for name in _demanded(request, asked, round_)]
     return [
         ToolCall(
-            CallId(f"call_{round_ + 1}_{number}"),
-            name,
-            _arguments(by_name.get(name)) if arguments is None else dict(arguments),  # type: ignore[arg-type]
+            CallId(call.call_id or f"call_{round_ + 1}_{number}"),
+            call.name,
+            call.arguments or _arguments(by_name.get(call.name)),
         )
-        for number, (name, arguments) in enumerate(wanted, 1)
+        for number, call in enumerate(wanted, 1)
     ]
 
 
@@ -175,7 +183,7 @@ def _demanded(request: ModelRequest, asked: str, round_: int) -> list[str]:
     return named if request.parallel_tool_calls else named[:1]
 
 
-def _arguments(tool: FunctionTool | None) -> dict[str, object]:
+def _arguments(tool: FunctionTool | None) -> JsonObject:
     filled = fill(tool.parameters) if tool else None
     return filled if isinstance(filled, dict) else {}
 

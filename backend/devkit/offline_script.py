@@ -7,7 +7,7 @@ Every key may be left out:
     first_delay_ms  wait before the first word
     delay_ms        wait before each further word
     finish          "stop" or "length": why the model stops
-    tool_calls      [{"name", "arguments"}]: ask for these at once, before saying anything more;
+    tool_calls      [{"name", "arguments", "call_id"}]: ask for these at once, before saying anything more;
                     a list of such lists asks in several rounds
     fault           {"kind", "attempts", "after", "retry_after_s"}: go wrong in the first
                     `attempts` attempts (1), after that many words (0)
@@ -19,7 +19,7 @@ where the operator allows it.
 """
 
 import re
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -40,7 +40,8 @@ class ScriptedCall(_Strict):
     """A tool to ask for."""
 
     name: str
-    arguments: dict[str, object] | None = None
+    arguments: dict[str, Any] | None = None
+    call_id: str | None = None
 
 
 class Fault(_Strict):

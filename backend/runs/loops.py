@@ -41,4 +41,4 @@ async def repeat(
             _log.warning(STEP_FAILED, step=name, code=code, failures=failures, **describe(error))
             wait_s = backoff_s(failures, base_s=_BASE_S, limit_s=_LIMIT_S, jitter=clock.random())
             failures += 1
-            raise
+            await clock.sleep(wait_s)

@@ -97,9 +97,10 @@ async def test_the_service_has_no_rights_of_a_user(gateway: AsyncpgGateway) -> N
 
 async def test_no_identity_outlives_its_call(chat: Chat, gateway: AsyncpgGateway) -> None:
     await chat.ada.say(await chat.ada.start_session(), "Hello")
-    with pytest.raises(NotPermitted):
-        await gateway.call("public.cancel_run", {"p_run": str(uuid4())}, identity=ADA_CALLS)
+    await gateway.call("public.search_messages", {"p_query": "hello"}, identity=ADA_CALLS)
     assert len(await claim(gateway)) == 1
+    with pytest.raises(NotPermitted):
+        await gateway.call("public.search_messages", {"p_query": "hello"})
 
 
 async def test_callers_at_the_same_time_are_not_mixed_up(

@@ -32,6 +32,30 @@ async def test_a_message_is_never_answered_by_two_runs_of_its_insert(chat: Chat)
         )
 
 
+@pytest.mark.parametrize("origin", ["api", "schedule", "regenerate"])
+async def test_runs_that_are_made_explicitly_may_answer_a_message_again(
+    chat: Chat, origin: str
+) -> None:
+    claim = await chat.claimed()
+    await chat.worker.finish(claim)
+
+    await chat.admin.execute(
+        "insert into engine.runs (session_id, user_id, message_id, model, origin, status)"
+        " select session_id, user_id, message_id, model, $1, 'ready' from engine.runs",
+        origin,
+    )
+
+    assert [c["origin"] for c in await chat.worker.claim()] == [origin]
+
+
+async def test_a_run_of_unknown_origin_or_state_is_refused(chat: Chat) -> None:
+    await chat.ada.say(await chat.ada.start_session())
+
+    for column in ("origin", "status"):
+        with pytest.raises(asyncpg.CheckViolationError):
+            await chat.admin.execute(f"update engine.runs set {column} = 'superseded'")
+
+
 async def test_a_message_that_is_rolled_back_leaves_no_run(chat: Chat) -> None:
     session = await chat.ada.start_session()
 

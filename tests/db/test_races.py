@@ -235,6 +235,71 @@ async def test_a_cancel_and_a_finish_at_once_leave_one_outcome(chat: Chat) -> No
     assert len(await chat.messages(claim["session_id"])) == 2
 
 
+async def test_of_two_regenerations_at_once_one_is_refused(chat: Chat) -> None:
+    claim = await _answered(chat)
+    message = UUID(claim["message_id"])
+    other = chat.browser(chat.ada.who)
+
+    async with session_held(chat, claim["session_id"]):
+        tasks = [
+            await blocked(chat, chat.ada, chat.ada.regenerate(message)),
+            await blocked(chat, other, other.regenerate(message)),
+        ]
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+
+    refused = [r for r in results if isinstance(r, asyncpg.PostgresError)]
+    assert [error.sqlstate for error in refused] == ["PT409"]
+    assert await chat.statuses(claim["session_id"]) == ["completed", "ready"]
+
+
+async def test_of_two_submissions_at_once_one_is_refused(chat: Chat) -> None:
+    claim = await chat.claimed()
+    await chat.worker.park(claim, "a")
+    other = chat.browser(chat.ada.who)
+
+    async with session_held(chat, claim["session_id"]):
+        tasks = [
+            await blocked(chat, who, who.submit(UUID(claim["run_id"]), outputs))
+            for who, outputs in (
+                (chat.ada, [{"call_id": "a", "output": "first"}]),
+                (other, [{"call_id": "a", "output": "second"}]),
+            )
+        ]
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+
+    refused = [r for r in results if isinstance(r, asyncpg.PostgresError)]
+    assert [error.sqlstate for error in refused] == ["PT409"]
+    (step,) = (await chat.worker.history(await chat.worker.claim_one()))["steps"]
+    assert step["data"]["output"] == "first"
+
+
+async def test_a_message_that_meets_the_archiving_of_its_session_is_refused(chat: Chat) -> None:
+    session = await chat.ada.start_session()
+    other = chat.browser(chat.ada.who)
+
+    async with chat.ada.transaction() as connection:
+        await connection.execute("update public.chat_sessions set status = 'archived'")
+        saying = await blocked(chat, other, other.say(session))
+
+    with pytest.raises(asyncpg.PostgresError, match="the session is archived"):
+        await saying
+    assert await chat.messages(session) == []
+
+
+async def test_a_retry_that_meets_its_first_try_is_one_message(chat: Chat) -> None:
+    session = await chat.ada.start_session()
+    other = chat.browser(chat.ada.who)
+
+    async with session_held(chat, session):
+        tasks = [
+            await blocked(chat, who, who.say(session, client_id="c1")) for who in (chat.ada, other)
+        ]
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert sum(isinstance(r, asyncpg.UniqueViolationError) for r in results) == 1
+    assert await chat.statuses(session) == ["ready"]
+
+
 async def test_a_flush_under_way_comes_before_the_terminal_event(chat: Chat) -> None:
     claim = await chat.claimed()
     flusher = chat.new_worker(chat.worker.name)

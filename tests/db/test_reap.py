@@ -63,8 +63,8 @@ async def test_a_wait_for_outputs_that_lasts_too_long_expires(chat: Chat) -> Non
 
 
 async def test_a_parked_run_has_no_lease_and_its_own_time(chat: Chat) -> None:
-    await chat.configure(run_ttl_s=60)
     claim = await chat.claimed()
+    await chat.configure(run_ttl_s=60)
     await chat.worker.park(claim, "a")
 
     run = await chat.run(claim["run_id"])

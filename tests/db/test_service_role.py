@@ -43,6 +43,19 @@ async def test_it_writes_for_the_assistant(chat: Chat) -> None:
     assert (reply["role"], reply["user_id"], reply["run_id"]) == ("assistant", ADA.sub, None)
 
 
+async def test_a_users_message_that_it_writes_is_answered_unless_it_says_otherwise(
+    chat: Chat,
+) -> None:
+    session = await chat.ada.start_session()
+    service = chat.browser(SERVICE)
+
+    await service.say(session, "imported", starts_run=False)
+    assert await chat.statuses(session) == []
+    await service.say(session, "scheduled")
+
+    assert await chat.statuses(session) == ["ready"]
+
+
 async def test_a_session_that_is_missing_is_refused(chat: Chat) -> None:
     with pytest.raises(asyncpg.PostgresError) as refused:
         await chat.browser(SERVICE).say(UUID(int=1))

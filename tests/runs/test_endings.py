@@ -96,6 +96,7 @@ async def test_a_call_that_the_limit_cut_is_not_made(chat: Chat, working: Workin
     text = script(tool_calls=[{"name": "fly"}], finish="length")
     row = await ending(chat, working, text)
     assert (row["status"], row["reason"]) == ("incomplete", "max_output_tokens")
+    assert await chat.admin.fetchval("select count(*) from engine.run_steps") == 0
 
 
 async def test_a_text_without_end_is_cut_and_its_run_incomplete(

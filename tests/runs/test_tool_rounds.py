@@ -165,7 +165,7 @@ async def test_rounds_are_counted_over_parking(chat: Chat, working: Working) -> 
 
 
 async def test_the_same_call_id_in_every_round_is_made_unique(chat: Chat, working: Working) -> None:
-    run = await asked(chat, script(tool_calls=[[{"name": "fly"}, {"name": "fly"}]] * 2))
+    run = await asked(chat, script(tool_calls=[[{"name": "fly", "call_id": "same"}] * 2] * 2))
     async with working():
         await until_idle(chat)
     content = (await chat.outcome(run["id"]))["content"]

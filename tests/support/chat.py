@@ -91,7 +91,8 @@ class Chat:
             "with recursive path as ("
             " select m.*, 1 as depth from messages m"
             " join chat_sessions s on s.head_id = m.id where s.id = $1"
-            " union all select m.*, p.depth + 1 from path p join messages m on m.id = p.parent_id)"
+            " union all select m.*, p.depth + 1 from path p join messages m on m.id = p.parent_id"
+            " where p.depth < 1000)"
             " select engine.content_text(content) as said from path order by depth desc",
             session,
         )

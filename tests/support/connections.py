@@ -6,10 +6,13 @@ from typing import Any
 
 import asyncpg
 
+# A test that waits for a lock which nobody gives back fails instead of hanging.
+_PATIENCE = {"lock_timeout": "5s", "statement_timeout": "30s"}
+
 
 async def connect(url: str, **settings: str) -> Any:
     """Return a connection whose jsonb values are Python values."""
-    connection = await asyncpg.connect(url, server_settings=settings)
+    connection = await asyncpg.connect(url, server_settings={**_PATIENCE, **settings})
     await connection.set_type_codec(
         "jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
     )

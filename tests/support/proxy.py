@@ -1,0 +1,76 @@
+"""A network between a worker and its database that a test can stop and let go on."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit, urlunsplit
+
+_CHUNK_BYTES = 65536
+
+
+class Network:
+    """Passes everything on; while stopped it keeps what clients send, and delivers it late."""
+
+    def __init__(self) -> None:
+        self.kept = b""
+        self._flows = asyncio.Event()
+        self._flows.set()
+
+    def stop(self) -> None:
+        """Nothing that a client sends arrives any more."""
+        self._flows.clear()
+
+    def go_on(self) -> None:
+        """What was kept arrives, also from those who have hung up meanwhile."""
+        self._flows.set()
+
+    async def carry_up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Bring what a client sends to the server."""
+        while data := await reader.read(_CHUNK_BYTES):
+            if not self._flows.is_set():
+                self.kept += data
+                await self._flows.wait()
+            writer.write(data)
+            await writer.drain()
+
+    async def carry_down(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Bring what the server answers to the client."""
+        while data := await reader.read(_CHUNK_BYTES):
+            writer.write(data)
+            await writer.drain()
+
+
+@asynccontextmanager
+async def slow_network(url: str) -> AsyncIterator[tuple[str, Network]]:
+    """Yield a URL of the same database through a network, and the network."""
+    target = urlsplit(url)
+    network = Network()
+    carriers: set[asyncio.Task[None]] = set()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_connection(target.hostname, target.port)
+        up = _until_closed(network.carry_up(reader, up_writer), up_writer)
+        down = _until_closed(network.carry_down(up_reader, writer), writer)
+        carriers.update((asyncio.create_task(up), asyncio.create_task(down)))
+
+    server = await asyncio.start_server(connect, "127.0.0.1", 0)
+    try:
+        port = server.sockets[0].getsockname()[1]
+        login = target.netloc.rpartition("@")[0]
+        yield urlunsplit(target._replace(netloc=f"{login}@127.0.0.1:{port}")), network
+    finally:
+        server.close()
+        for carrier in carriers:
+            carrier.cancel()
+        await asyncio.gather(*carriers, return_exceptions=True)
+
+
+async def _until_closed(work: Coroutine[None, None, None], writer: asyncio.StreamWriter) -> None:
+    """Do the work and close the connection behind it, whoever hung up first."""
+    try:
+        with suppress(ConnectionError):
+            await work
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
