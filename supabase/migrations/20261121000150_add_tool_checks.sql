@@ -1,9 +1,25 @@
--- Purpose:   what the tools of a user's assistant may look like.
+-- Purpose:   what JSON from outside may look like, and the tools of a user's assistant.
 -- Guarantee: known types and known keys only: no URL, no header, no key of anything gets in.
 -- Caller:    the trigger of assistants.
 
 set lock_timeout = '5s';
 set statement_timeout = '60s';
+
+create function engine.is_plain(p_value jsonb) returns boolean
+language sql
+immutable
+parallel safe
+security invoker
+set search_path = ''
+begin atomic
+    select
+        not jsonb_path_exists(p_value, 'strict $.**{65}')
+        and not jsonb_path_exists(
+            p_value, 'strict $.** ? (@.type() == "number" && (@ > 1e300 || @ < -1e300))'
+        );
+end;
+comment on function engine.is_plain(jsonb) is
+'Whether every JSON reader takes the value: at most 64 levels, and numbers that a double holds.';
 
 create function engine.is_tool(p_tool jsonb) returns boolean
 language sql
@@ -50,6 +66,10 @@ begin
         raise exception 'tools are a list' using errcode = '23514',
             hint = 'Example: [{"type": "function", "function": {"name": "roll_dice"}}]';
     end if;
+    if not engine.is_plain(p_tools) then
+        raise exception 'tools are nested too deeply, or hold too large a number'
+            using errcode = '23514', hint = 'At most 64 levels, and numbers that a double holds.';
+    end if;
     for v_tool in select t.value from pg_catalog.jsonb_array_elements(p_tools) t loop
         if engine.is_tool(v_tool) is not true then
             raise exception 'a tool has a known type, and one key of that name with known keys'
@@ -66,5 +86,5 @@ $$;
 comment on function engine.check_tools(jsonb, text[]) is
 'Returns quietly if each tool is well-formed and of an allowed type; raises 23514 otherwise.';
 
-revoke all on function engine.is_tool(jsonb), engine.check_tools(jsonb, text[])
+revoke all on function engine.is_plain(jsonb), engine.is_tool(jsonb), engine.check_tools(jsonb, text[])
 from public, anon, authenticated, service_role;

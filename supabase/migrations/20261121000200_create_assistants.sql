@@ -55,6 +55,10 @@ declare
     v_settings engine.settings;
 begin
     new.updated_at := pg_catalog.now();
+    if not engine.is_plain(new.metadata) then
+        raise exception 'metadata is nested too deeply, or holds too large a number'
+            using errcode = '23514', hint = 'At most 64 levels, and numbers that a double holds.';
+    end if;
     if not engine.caller_is_browser() then
         return new;
     end if;

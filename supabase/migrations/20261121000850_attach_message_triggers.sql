@@ -113,7 +113,7 @@ referencing old table as deleted
 for each statement execute function engine.close_gap();
 
 revoke all on function
-engine.check_user_content(jsonb), engine.check_caller_owns(uuid), engine.begin_message_statement(),
+engine.begin_message_statement(),
 engine.place_message(), engine.choose_parent(public.messages, uuid), engine.enqueue_message(),
 engine.is_missed(uuid, uuid), engine.adopt_children(uuid, uuid, uuid),
 engine.lock_deleted(), engine.close_gap()

@@ -26,25 +26,32 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 # What each identity gets: a number of rows, or the SQLSTATE of the refusal. `owner` and `odd` (an
-# id with quotes, spaces and an emoji) act on rows of their own, the others on Ada's.
+# id with quotes, spaces and an emoji) act on rows of their own, the others on Ada's. `overwrite` and
+# `wipe` name no row and reach one's own.
 CELLS = """
 table              command   anonymous  no_sub  empty_sub  other  owner  odd
 chat_sessions      select    42501      0       0          0      1      1
 chat_sessions      insert    42501      42501   23514      1      1      1
 chat_sessions      update    42501      0       0          0      1      1
 chat_sessions      delete    42501      0       0          0      1      1
+chat_sessions      overwrite 42501      0       0          1      1      1
+chat_sessions      wipe      42501      0       0          1      1      1
 chat_sessions      upsert    42501      42501   42501      42501  42501  42501
 chat_sessions      truncate  42501      42501   42501      42501  42501  42501
 messages           select    42501      0       0          0      2      2
 messages           insert    42501      42501   42501      42501  1      1
 messages           update    42501      0       0          0      2      2
 messages           delete    42501      0       0          0      2      2
+messages           overwrite 42501      0       0          2      2      2
+messages           wipe      42501      0       0          2      2      2
 messages           upsert    42501      42501   42501      42501  42501  42501
 messages           truncate  42501      42501   42501      42501  42501  42501
 assistants         select    42501      0       0          0      2      2
 assistants         insert    42501      42501   23514      1      1      1
 assistants         update    42501      0       0          0      2      2
 assistants         delete    42501      0       0          0      2      2
+assistants         overwrite 42501      0       0          2      2      2
+assistants         wipe      42501      0       0          2      2      2
 assistants         upsert    42501      42501   42501      42501  42501  42501
 assistants         truncate  42501      42501   42501      42501  42501  42501
 shared_assistants  select    42501      0       0          1      1      1
@@ -70,7 +77,7 @@ _FILTERS = {"shared_assistants": "id in (select $1::uuid)"}
 _COLUMNS = {
     "chat_sessions": "title",
     "messages": "metadata",
-    "assistants": "name",
+    "assistants": "description",
     "shared_assistants": "name",
     "runs": "model",
 }
@@ -165,6 +172,9 @@ def _statement(world: World, table: str, command: str, owner: str) -> tuple[str,
         "delete": (f"delete from public.{table} where {where}", [key]),
         "upsert": (insert + merge, []),
         "truncate": (f"truncate public.{table}", []),
+        # Without a filter: the policy of the command stands alone, no column is read.
+        "overwrite": (f"update public.{table} set {column} = default", []),
+        "wipe": (f"delete from public.{table}", []),
     }[command]
 
 

@@ -111,7 +111,7 @@ async def test_a_claim_touches_no_waiting_run(connection: Any) -> None:
 
     reads = await _reads(connection)
     assert reads.whole == []
-    assert reads.rows["runs"] == 0
+    assert reads.rows["runs"] <= 1  # planning looks at the end of an index
     assert await connection.fetchval(_WAITING) == 0
 
 

@@ -125,5 +125,7 @@ class Chat:
 async def open_chat(database: Database, stack: AsyncExitStack) -> Chat:
     """Return a seeded project."""
     admin = await Line(stack, database.url("supabase_admin")).open()
+    # Connections from now on find a deadlock at once.
+    await admin.execute(f"alter database {database.name} set deadlock_timeout = '20ms'")
     await admin.execute(SEED.read_text(encoding="utf-8"))
     return Chat(database, stack, admin)

@@ -1,0 +1,69 @@
+"""`python -m bench`: all measurements. `python -m bench campaign`: a thousand messages under fire."""
+
+import asyncio
+import json
+import sys
+import tempfile
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from bench import backlog, campaign, latency, throughput
+from bench.project import open_project
+from bench.report import table
+
+
+def main() -> None:
+    """Measure, print a table, and leave a file where one is asked for."""
+    options = _options()
+    if options.what == "campaign":
+        plan = (
+            campaign.Plan(messages=200, sessions=20, for_s=12) if options.quick else campaign.Plan()
+        )
+        found = asyncio.run(_campaign(plan))
+        is_sound = campaign.is_sound(found, plan)
+    else:
+        found, is_sound = asyncio.run(_measure(options)), True
+    print(table(found))
+    for line in found.get("plan", []):
+        print(f"    {line}")
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    if not is_sound:
+        sys.exit("The audit found what must not be.")
+
+
+def _options() -> Namespace:
+    parser = ArgumentParser(prog="python -m bench", description=__doc__)
+    choices = ["all", "latency", "throughput", "backlog", "campaign"]
+    parser.add_argument("what", nargs="?", choices=choices, default="all")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there as well")
+    parser.add_argument("--compare", action="store_true", help="beside the least anybody could do")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, for a first look")
+    return parser.parse_args()
+
+
+async def _measure(options: Namespace) -> dict[str, Any]:
+    rounds, quick = (2, True) if options.quick else (5, False)
+    found: dict[str, Any] = {}
+    async with open_project() as project:
+        if options.what in ("all", "latency"):
+            inserts = 50 if quick else 150
+            found |= await latency.measure(
+                project, rounds=rounds, inserts=inserts, compare=options.compare
+            )
+        if options.what in ("all", "throughput"):
+            found |= await throughput.measure(project, rounds=rounds, runs=300 if quick else 1500)
+        if options.what in ("all", "backlog"):
+            found |= await backlog.measure(project)
+    return found
+
+
+async def _campaign(plan: campaign.Plan) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="supa-bench-campaign-") as folder:
+        async with open_project() as project:
+            return await campaign.run(project, Path(folder), plan)
+
+
+if __name__ == "__main__":
+    main()
