@@ -3,6 +3,7 @@
 from typing import Any
 
 import asyncpg
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,10 +62,16 @@ def _is_content(value: Any) -> bool:
     return isinstance(value, list) and len(value) <= 256 and all(map(_is_part, value))
 
 
+_USERS_FIELDS = {"type", "text", "file_id", "url", "detail", "name"}
+
+
 def _users_parts(value: Any) -> list[Any] | None:
     """Return the parts that a user's message holds, or None where it is refused."""
     parts = [{"type": "text", "text": value}] if isinstance(value, str) else value
     if not _is_content(parts) or {part["type"] for part in parts} - {"text", "image", "file"}:
+        return None
+    fields = [field for part in parts for field in part.items()]
+    if not all(name in _USERS_FIELDS and isinstance(value, str) for name, value in fields):
         return None
     says = [part for part in parts if part["type"] != "text" or part["text"].strip(" \t\r\n")]
     return parts if says else None
@@ -136,3 +143,20 @@ async def test_text_is_what_the_text_parts_say_one_to_a_line(chat: Chat) -> None
 
     assert await chat.admin.fetchval("select engine.content_text($1)", parts) == "one\ntwo"
     assert await chat.admin.fetchval("select engine.content_text('[]')") == ""
+
+
+_DEEP = "[" * 300 + "]" * 300
+
+
+@pytest.mark.parametrize("value", [_DEEP, "1e100000", "-1e301"])
+async def test_json_that_not_every_reader_takes_is_refused(database: Database, value: str) -> None:
+    content = f'[{{"type": "text", "text": "hi", "x": {value}}}]'
+    tools = f'[{{"type": "function", "function": {{"name": "f", "parameters": {value}}}}}]'
+    connection = await asyncpg.connect(database.url())
+    try:
+        with pytest.raises(asyncpg.CheckViolationError, match="unknown field"):
+            await connection.fetchval("select engine.check_user_content($1)", content)
+        with pytest.raises(asyncpg.CheckViolationError, match="nested too deeply"):
+            await connection.execute("select engine.check_tools($1, '{function}')", tools)
+    finally:
+        await connection.close()
