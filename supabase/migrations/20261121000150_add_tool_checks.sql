@@ -15,11 +15,30 @@ begin atomic
     select
         not jsonb_path_exists(p_value, 'strict $.**{65}')
         and not jsonb_path_exists(
-            p_value, 'strict $.** ? (@.type() == "number" && (@ > 1e300 || @ < -1e300))'
+            p_value,
+            'strict $.** ? (@.type() == "number" && (@ > 1e300 || @ < -1e300
+                || (@ > 0 && @ < 1e-300) || (@ < 0 && @ > -1e-300)))'
         );
 end;
 comment on function engine.is_plain(jsonb) is
 'Whether every JSON reader takes the value: at most 64 levels, and numbers that a double holds.';
+
+create function engine.fits(p_value jsonb, p_bytes integer) returns boolean
+language sql
+immutable
+parallel safe
+security invoker
+set search_path = ''
+begin atomic
+    -- The text of a few kilobytes may be gigabytes: 1e131071 is written out.
+    select case
+        when pg_column_size(p_value) > p_bytes then false
+        when not engine.is_plain(p_value) then false
+        else octet_length(p_value::text) <= p_bytes
+    end;
+end;
+comment on function engine.fits(jsonb, integer) is
+'Whether the value is plain JSON of at most so many bytes.';
 
 create function engine.is_tool(p_tool jsonb) returns boolean
 language sql
@@ -86,5 +105,10 @@ $$;
 comment on function engine.check_tools(jsonb, text[]) is
 'Returns quietly if each tool is well-formed and of an allowed type; raises 23514 otherwise.';
 
-revoke all on function engine.is_plain(jsonb), engine.is_tool(jsonb), engine.check_tools(jsonb, text[])
+-- A check constraint runs as whoever writes the row.
+revoke all on function engine.is_plain(jsonb), engine.fits(jsonb, integer)
+from public, anon, authenticated, service_role;
+grant execute on function engine.is_plain(jsonb), engine.fits(jsonb, integer)
+to authenticated, service_role;
+revoke all on function engine.is_tool(jsonb), engine.check_tools(jsonb, text[])
 from public, anon, authenticated, service_role;

@@ -10,12 +10,12 @@ create table public.chat_sessions (
     id uuid primary key default gen_random_uuid(),
     user_id text not null default (auth.jwt() ->> 'sub') check (user_id <> ''),
     org_id text default nullif(coalesce(auth.jwt() ->> 'org_id', auth.jwt() -> 'o' ->> 'id'), ''),
-    assistant_id uuid not null references public.assistants (id),
+    assistant_id uuid references public.assistants (id) on delete set null,
     title text not null default 'New chat' check (char_length(title) between 1 and 200),
     status text not null default 'active' check (status in ('active', 'archived')),
     while_running text not null default 'wait' check (while_running in ('wait', 'supersede')),
     metadata jsonb not null default '{}'
-    check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 16384),
+    check (jsonb_typeof(metadata) = 'object' and engine.fits(metadata, 16384)),
     head_id uuid,
     last_message_at timestamptz not null default clock_timestamp(),
     created_at timestamptz not null default clock_timestamp(),
@@ -26,6 +26,8 @@ alter table public.chat_sessions enable row level security;
 revoke all on public.chat_sessions from public, anon, authenticated, service_role;
 comment on table public.chat_sessions is
 'A conversation. Its row is the lock under which messages get their order and runs their turn.';
+comment on column public.chat_sessions.assistant_id is
+'Who answers. Null, once its assistant is gone and no default is configured: nobody.';
 comment on column public.chat_sessions.while_running is
 'What a new message does while a run is open: wait for its turn, or supersede the open runs.';
 comment on column public.chat_sessions.head_id is
@@ -63,13 +65,13 @@ as $$
 begin
     if tg_op = 'UPDATE' then
         new.updated_at := pg_catalog.clock_timestamp();
-        if new.assistant_id = old.assistant_id then
+        if new.assistant_id is not distinct from old.assistant_id then
             return new;
         end if;
     end if;
     if new.assistant_id is null then
         select s.default_assistant_id into new.assistant_id from engine.settings s;
-        if new.assistant_id is null then
+        if new.assistant_id is null and tg_op = 'INSERT' then
             raise exception 'no default assistant is configured' using errcode = '23502',
                 hint = 'Give assistant_id, or set default_assistant_id in engine.settings.';
         end if;

@@ -113,13 +113,13 @@ create table public.messages (
     reason text check (char_length(reason) <= 64),
     error text check (error ~ '^[a-z0-9_]{1,64}$'),
     content jsonb not null
-    check (octet_length(content::text) <= case role when 'user' then 262144 else 1048576 end)
+    check (engine.fits(content, case role when 'user' then 262144 else 1048576 end))
     check (engine.is_content(content)),
     run_id uuid,
     ordinal integer check (ordinal >= 0),
     client_id text check (char_length(client_id) between 1 and 64),
     metadata jsonb not null default '{}'
-    check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 16384),
+    check (jsonb_typeof(metadata) = 'object' and engine.fits(metadata, 16384)),
     starts_run boolean not null default true,
     created_at timestamptz not null default clock_timestamp(),
     updated_at timestamptz not null default clock_timestamp(),

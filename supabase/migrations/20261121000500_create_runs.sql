@@ -31,6 +31,7 @@ create table engine.runs (
     cancel_requested_at timestamptz,
     cancel_reason text check (cancel_reason in ('cancelled', 'superseded', 'deleted')),
     required_action jsonb,
+    said_message_id uuid,
     error text check (error ~ '^[a-z0-9_]{1,64}$'),
     usage jsonb,
     created_at timestamptz not null default clock_timestamp(),
@@ -51,6 +52,8 @@ comment on column engine.runs.fence is
 'Incremented by every claim, never reset: who holds the newest fence may write.';
 comment on column engine.runs.failures is
 'Lost leases and retryable errors since the last checkpoint; compared with max_failures.';
+comment on column engine.runs.said_message_id is
+'The last text that was stored on the way, whether or not its row was deleted since.';
 comment on column engine.runs.cancel_requested_at is
 'On a waiting run: it ends as cancelled when its turn comes, so that the path stays in order.';
 
@@ -74,7 +77,7 @@ create table engine.run_steps (
     type text not null check (type in ('tool_call')),
     status text not null check (status in ('requires_action', 'completed', 'failed')),
     data jsonb not null
-    check (jsonb_typeof(data) = 'object' and octet_length(data::text) <= 1048576),
+    check (jsonb_typeof(data) = 'object' and engine.fits(data, 1048576)),
     created_at timestamptz not null default clock_timestamp(),
     updated_at timestamptz not null default clock_timestamp(),
     primary key (run_id, position)

@@ -38,7 +38,10 @@ begin atomic
                 e.run_id = p_run and e.type = 'message.discarded'
                 and e.data ->> 'message_id' = latest.message_id
         )
-        and not exists (select from public.messages as m where m.id = latest.message_id::uuid);
+        and not exists (
+            select from engine.runs as r
+            where r.id = p_run and r.said_message_id = latest.message_id::uuid
+        );
 end;
 comment on function engine.streamed_text(uuid) is
 '{"message_id", "text"} that readers have seen and no row holds yet; null if there is none.';

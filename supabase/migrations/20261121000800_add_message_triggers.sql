@@ -93,24 +93,37 @@ comment on function engine.choose_parent(public.messages, uuid) is
 'The given parent, the row before in the same statement, the head, or null for a message that must
 wait for its turn.';
 
-create function engine.enqueue_message() returns trigger
+
+create function engine.enqueue_messages() returns trigger
 language plpgsql
 security definer -- writes engine.runs, which a browser may not
 set search_path = ''
 as $$
 declare
     v_session public.chat_sessions;
+    v_message uuid;
 begin
-    select s.* into v_session from public.chat_sessions s where s.id = new.session_id;
-    update public.chat_sessions s
-    set last_message_at = new.created_at,
-        head_id = case when new.starts_run then s.head_id else new.id end
-    where s.id = new.session_id;
-    if new.starts_run then
-        perform engine.start_run(v_session, new.id, 'insert');
-    end if;
+    for v_session in
+        select s.* from public.chat_sessions s
+        where s.id = any (array(select distinct i.session_id from inserted i)) order by s.id
+    loop
+        update public.chat_sessions s
+        set last_message_at = (
+                select max(i.created_at) from inserted i where i.session_id = s.id),
+            head_id = coalesce((
+                select i.id from inserted i where i.session_id = s.id and not i.starts_run
+                order by i.position desc limit 1), s.head_id)
+        where s.id = v_session.id;
+        for v_message in
+            select i.id from inserted i where i.session_id = v_session.id and i.starts_run
+            order by i.position
+        loop
+            perform engine.start_run(v_session, v_message, 'insert');
+        end loop;
+    end loop;
     return null;
 end
 $$;
-comment on function engine.enqueue_message() is
-'Trigger: the outbox. A user message and its run commit together; other messages move the head.';
+comment on function engine.enqueue_messages() is
+'Trigger: the outbox. User messages and their runs commit together; other messages move the head.
+Once a statement: an update of the session for each row would make an import quadratic.';

@@ -26,8 +26,15 @@ begin
         (session_id, user_id, org_id, message_id, assistant_id, model, origin, status)
     select p_session.id, p_session.user_id, p_session.org_id, p_message, a.id, a.model, p_origin,
         'waiting'
-    from public.assistants a where a.id = p_session.assistant_id
-    returning id into strict v_run;
+    from public.assistants a
+    where a.id = p_session.assistant_id and (
+        a.user_id is null or a.user_id = p_session.user_id or a.visibility = 'everyone'
+        or (a.visibility = 'organisation' and a.org_id = p_session.org_id))
+    returning id into v_run;
+    if not found then
+        raise exception 'the assistant of this session is gone, or no longer shared with you'
+            using errcode = 'PT409', hint = 'Set another assistant_id.';
+    end if;
     if v_is_idle then
         perform engine.promote(p_session.id);
     end if;

@@ -24,25 +24,6 @@ $$;
 comment on function engine.lock_deleted() is
 'Trigger: the session of a message is locked before its runs are touched.';
 
-create function engine.is_missed(p_session uuid, p_message uuid) returns boolean
-language sql
-stable
-security invoker
-set search_path = ''
-begin atomic
-    select
-        exists (
-            select from public.messages as m
-            where m.session_id = p_session and m.parent_id = p_message
-        )
-        or exists (
-            select from public.chat_sessions as s
-            where s.id = p_session and s.head_id = p_message
-        );
-end;
-comment on function engine.is_missed(uuid, uuid) is
-'Whether a deleted message still has children or is the head.';
-
 create function engine.adopt_children(p_session uuid, p_message uuid, p_ancestor uuid) returns void
 language sql
 volatile
@@ -65,27 +46,35 @@ security definer -- moves heads and parents and cancels runs, which a browser ma
 set search_path = ''
 as $$
 declare
-    v_session uuid;
+    v_session public.chat_sessions;
+    v_parents jsonb; -- of the deleted: each step up is a look-up, not a scan of what was deleted
+    v_missed uuid;
+    v_ancestor uuid;
     v_runs uuid[];
 begin
-    -- Each write names its row: a statement over the whole list would keep one plan for all sizes.
+    -- Each write names its session: a statement over them all would keep one plan for all sizes.
     for v_session in
-        select s.id from public.chat_sessions s
+        select s.* from public.chat_sessions s
         where s.id = any (array(select distinct d.session_id from deleted d)) order by s.id
     loop
-        perform engine.adopt_children(v_session, g.id, g.ancestor) from (
-            with recursive climb (id, ancestor) as (
-                select d.id, d.parent_id from deleted d
-                where d.session_id = v_session and engine.is_missed(v_session, d.id)
-                union all
-                select c.id, d.parent_id from climb c join deleted d on d.id = c.ancestor
-            )
-            select c.* from climb c where not exists (select from deleted d where d.id = c.ancestor)
-        ) g;
+        select pg_catalog.jsonb_object_agg(d.id, d.parent_id) into v_parents
+        from deleted d where d.session_id = v_session.id;
+        for v_missed in
+            select d.id from deleted d
+            where d.session_id = v_session.id and (d.id = v_session.head_id or exists (
+                select from public.messages m
+                where m.session_id = v_session.id and m.parent_id = d.id))
+        loop
+            v_ancestor := v_missed;
+            while v_parents ? v_ancestor::text loop
+                v_ancestor := v_parents ->> v_ancestor::text;
+            end loop;
+            perform engine.adopt_children(v_session.id, v_missed, v_ancestor);
+        end loop;
         with orphaned as (
             update engine.runs r set message_id = null
-            where r.session_id = v_session
-            and r.message_id = any (array(select d.id from deleted d where d.session_id = v_session))
+            where r.session_id = v_session.id and r.message_id = any (array(
+                select d.id from deleted d where d.session_id = v_session.id))
             returning r.id, r.ended_at
         )
         select pg_catalog.array_agg(o.id) into v_runs from orphaned o where o.ended_at is null;
@@ -102,8 +91,9 @@ create trigger begin_message_statement before insert or delete on public.message
 for each statement execute function engine.begin_message_statement();
 create trigger place_message before insert on public.messages
 for each row execute function engine.place_message();
-create trigger enqueue_message after insert on public.messages
-for each row execute function engine.enqueue_message();
+create trigger enqueue_messages after insert on public.messages
+referencing new table as inserted
+for each statement execute function engine.enqueue_messages();
 create trigger check_message_change before update of content, metadata on public.messages
 for each row execute function engine.check_message_change();
 create trigger lock_deleted before delete on public.messages
@@ -114,7 +104,7 @@ for each statement execute function engine.close_gap();
 
 revoke all on function
 engine.begin_message_statement(),
-engine.place_message(), engine.choose_parent(public.messages, uuid), engine.enqueue_message(),
-engine.is_missed(uuid, uuid), engine.adopt_children(uuid, uuid, uuid),
+engine.place_message(), engine.choose_parent(public.messages, uuid), engine.enqueue_messages(),
+engine.adopt_children(uuid, uuid, uuid),
 engine.lock_deleted(), engine.close_gap()
 from public, anon, authenticated, service_role;

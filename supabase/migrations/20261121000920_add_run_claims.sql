@@ -92,17 +92,26 @@ begin atomic
     with given as (
         select
             g.run_id,
-            g.fence
+            max(g.fence) as fence
         from jsonb_to_recordset(p_runs) as g (run_id uuid, fence bigint)
+        group by g.run_id
     ),
 
-    held as materialized (
+    mine as materialized (
         select r.id
         from engine.runs as r
         inner join given as g on r.id = g.run_id and r.fence = g.fence
         where r.worker = p_worker and r.status in ('running', 'cancelling')
+    ),
+
+    -- A row that somebody holds keeps its lease as it is until the next beat.
+    held as materialized (
+        select r.id
+        from engine.runs as r
+        inner join mine on r.id = mine.id
+        where r.worker = p_worker and r.status in ('running', 'cancelling')
         order by r.id
-        for no key update of r
+        for no key update of r skip locked
     ),
 
     extended as (
@@ -115,7 +124,8 @@ begin atomic
 
     select
         jsonb_build_object(
-            'lost', coalesce(jsonb_agg(g.run_id) filter (where e.id is null), '[]'),
+            'lost', coalesce(jsonb_agg(g.run_id) filter (where mine.id is null), '[]'),
+            'busy', coalesce(jsonb_agg(mine.id) filter (where e.id is null and mine.id is not null), '[]'),
             'cancelled', coalesce(
                 jsonb_agg(jsonb_build_object('run_id', e.id, 'reason', e.cancel_reason))
                 filter (where e.status = 'cancelling'), '[]'
@@ -127,11 +137,13 @@ begin atomic
             )
         )
     from given as g
+    left join mine on g.run_id = mine.id
     left join extended as e on g.run_id = e.id;
 end;
 comment on function engine.heartbeat_runs(text, jsonb, double precision) is
-'{"lost", "cancelled", "expired"}: the leases of the worker''s runs [{"run_id", "fence"}] are extended;
-those in "lost" belong to somebody else by now.';
+'{"lost", "busy", "cancelled", "expired"}: the leases of the worker''s runs [{"run_id", "fence"}] are
+extended. Those in "lost" belong to somebody else by now; those in "busy" somebody is changing, and
+their leases are as they were.';
 
 revoke all on function
 engine.with_histories(jsonb, text, integer),

@@ -10,6 +10,8 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+-- Whoever holds the session for long must not hold the worker's connections, too.
+set lock_timeout = '500ms'
 as $$
 declare
     v_run engine.runs;
@@ -28,7 +30,8 @@ begin
 end
 $$;
 comment on function engine.hold_run(uuid, text, bigint) is
-'The run, with its session and itself locked. Null: it is gone. Status lost: the fence is another''s.';
+'The run, with its session and itself locked. Null: it is gone. Status lost: the fence is another''s.
+Raises 55P03 when that takes longer than half a second: try again.';
 
 create function engine.store_events(p_run uuid, p_events jsonb) returns void
 language sql

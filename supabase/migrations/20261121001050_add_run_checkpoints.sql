@@ -12,20 +12,30 @@ security definer -- a worker has no rights on tables
 set search_path = ''
 begin atomic
     with given as (
-        select
+        -- An attempt of before may still have something to send: only the newest fence speaks.
+        select distinct on (g.run_id)
             g.run_id,
             g.fence,
             g.events
         from jsonb_to_recordset(p_batch) as g (run_id uuid, fence bigint, events jsonb)
+        order by g.run_id asc, g.fence desc
     ),
 
+    mine as materialized (
+        select r.id
+        from engine.runs as r
+        inner join given as g on r.id = g.run_id and r.fence = g.fence
+        where r.worker = p_worker and r.status in ('running', 'cancelling')
+    ),
+
+    -- One run that somebody is changing must not hold up the streams of all others.
     held as materialized (
         select r.id
         from engine.runs as r
         inner join given as g on r.id = g.run_id and r.fence = g.fence
         where r.worker = p_worker and r.status in ('running', 'cancelling')
         order by r.id
-        for share of r
+        for share of r skip locked
     ),
 
     stored as (
@@ -41,13 +51,21 @@ begin atomic
         on conflict do nothing
     )
 
-    select jsonb_build_object('lost', coalesce(jsonb_agg(g.run_id) filter (where held.id is null), '[]'))
+    select
+        jsonb_build_object(
+            'lost', coalesce(jsonb_agg(g.run_id) filter (where mine.id is null), '[]'),
+            'busy', coalesce(
+                jsonb_agg(mine.id) filter (where mine.id is not null and held.id is null), '[]'
+            )
+        )
     from given as g
+    left join mine on g.run_id = mine.id
     left join held on g.run_id = held.id;
 end;
 comment on function engine.flush_events(text, jsonb) is
-'{"lost"}: the events of all of a worker''s runs [{"run_id", "fence", "events"}] in one statement;
-runs in "lost" belong to somebody else and nothing of theirs was stored.';
+'{"lost", "busy"}: the events of all of a worker''s runs [{"run_id", "fence", "events"}] in one
+statement. Runs in "lost" belong to somebody else, those in "busy" somebody is changing: nothing of
+theirs was stored.';
 
 create function engine.checkpoint_run(
     p_run uuid, p_worker text, p_fence bigint, p_steps jsonb, p_text jsonb, p_events jsonb
@@ -73,7 +91,9 @@ begin
             p_text -> 'content', p_run, (p_text ->> 'ordinal')::integer, false)
         on conflict (id) do nothing;
     end if;
-    update engine.runs r set failures = 0 where r.id = p_run and r.failures > 0;
+    update engine.runs r
+    set failures = 0, said_message_id = coalesce((p_text ->> 'message_id')::uuid, r.said_message_id)
+    where r.id = p_run;
     return '{"state": "stored"}'::jsonb;
 end
 $$;

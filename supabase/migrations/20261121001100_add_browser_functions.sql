@@ -95,8 +95,7 @@ begin
         raise exception 'the run does not wait for tool outputs' using errcode = 'PT409';
     elsif pg_catalog.jsonb_typeof(p_outputs) is distinct from 'array'
         or p_outputs @? 'strict $[*] ? (@.type() != "object")'
-        or not engine.is_plain(p_outputs)
-        or pg_catalog.octet_length(p_outputs::text) > 1048576 then
+        or not engine.fits(p_outputs, 1048576) then
         raise exception 'outputs are a list of objects: at most 1 MB, 64 levels, and numbers that a double holds' using errcode = '23514',
             hint = 'Example: [{"call_id": "call_1", "output": "42"}]';
     end if;

@@ -7,7 +7,7 @@
 --   insert       | name, description, instructions,       | –           | refused
 --                | model, tools, visibility, metadata     |             |
 --   update       | the same columns of own rows           | nothing     | refused
---   delete       | own rows that no session uses          | nothing     | refused
+--   delete       | own rows                               | nothing     | refused
 --
 -- The operator's assistants have no owner: users see them in shared_assistants.
 

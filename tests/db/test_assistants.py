@@ -141,15 +141,28 @@ async def test_the_operator_is_bound_by_no_list(chat: Chat) -> None:
     assert row["user_id"] is None
 
 
-async def test_an_assistant_that_a_session_uses_cannot_be_deleted(chat: Chat) -> None:
+async def test_the_sessions_of_a_deleted_assistant_go_on_with_the_default_one(chat: Chat) -> None:
     mine = (await chat.ada.insert("assistants", name="Mine"))["id"]
     session = await chat.ada.start_session(assistant_id=mine)
 
-    with pytest.raises(asyncpg.ForeignKeyViolationError):
-        await chat.ada.delete("assistants", mine)
-    await chat.ada.delete("chat_sessions", session)
+    assert await chat.ada.delete("assistants", mine) == 1
+
+    used = await chat.admin.fetchval(
+        "select assistant_id from public.chat_sessions where id = $1", session
+    )
+    assert str(used) == str(DEMO_ASSISTANT)
+
+
+async def test_without_a_default_the_session_of_a_deleted_assistant_says_so(chat: Chat) -> None:
+    mine = (await chat.ada.insert("assistants", name="Mine"))["id"]
+    session = await chat.ada.start_session(assistant_id=mine)
+    await chat.admin.execute("update engine.settings set default_assistant_id = null")
 
     assert await chat.ada.delete("assistants", mine) == 1
+
+    with pytest.raises(asyncpg.PostgresError, match="is gone") as refused:
+        await chat.ada.say(session)
+    assert refused.value.sqlstate == "PT409"
 
 
 async def test_a_run_outlives_the_assistant_that_made_it(chat: Chat) -> None:

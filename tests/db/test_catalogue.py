@@ -34,12 +34,22 @@ _EXECUTABLE = {
         "submit_own_outputs",
         # used by a check constraint and an index, as whoever writes the row
         "content_text",
+        "fits",
         "is_content",
         "is_part",
+        "is_plain",
         "owner_lexeme",
         "search_vector",
     },
-    "service_role": {"content_text", "is_content", "is_part", "owner_lexeme", "search_vector"},
+    "service_role": {
+        "content_text",
+        "fits",
+        "is_content",
+        "is_part",
+        "is_plain",
+        "owner_lexeme",
+        "search_vector",
+    },
     "anon": set(),
 }
 

@@ -193,7 +193,12 @@ async def test_a_heartbeat_extends_the_leases_of_the_worker_alone(chat: Chat) ->
     answer = await chat.worker.heartbeat(mine, *theirs, lease_s=100)
 
     after = {run: (await chat.run(run))["lease_until"] for run in _ids(mine, *theirs)}
-    assert answer == {"lost": _ids(*theirs), "cancelled": [], "expired": []}
+    assert answer == {
+        "lost": _ids(*theirs),
+        "busy": [],
+        "cancelled": [],
+        "expired": [],
+    }
     assert (after[mine["run_id"]] - before[mine["run_id"]]).total_seconds() > 80
     assert after[theirs[0]["run_id"]] == before[theirs[0]["run_id"]]
 

@@ -20,15 +20,29 @@ _VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
     max_leaves=6,
 )
-_TYPES = st.sampled_from(
-    ["text", "reasoning", "citation", "image", "file", "tool_call", "tool_result", "Text", "audio"]
-)
-_KEYS = ["text", "file_id", "url", "call_id", "name", "arguments", "output", "detail", "is_error"]
-# Mostly well-formed, with every field missing, null or of another kind now and then.
-_PARTS = st.builds(
-    lambda kind, fields: {"type": kind, **fields},
-    _TYPES | _VALUES,
-    st.dictionaries(st.sampled_from(_KEYS), _TEXT | st.just({}) | _VALUES, max_size=5),
+_KEYS = {
+    "text": ["text"],
+    "reasoning": ["text"],
+    "citation": ["text"],
+    "image": ["file_id", "url"],
+    "file": ["file_id", "name"],
+    "tool_call": ["call_id", "name", "arguments"],
+    "tool_result": ["call_id", "output"],
+    "audio": ["text"],
+}
+
+
+def _part_of(kind: str) -> st.SearchStrategy[Any]:
+    """Return parts of this type, each field of which may be missing or of another kind."""
+    fields = {key: st.just({}) if key == "arguments" else _TEXT for key in _KEYS[kind]}
+    return st.fixed_dictionaries(
+        {"type": st.just(kind)},
+        optional={key: usual | usual | _VALUES for key, usual in fields.items()},
+    )
+
+
+_PARTS = st.sampled_from(sorted(_KEYS)).flatmap(_part_of) | st.fixed_dictionaries(
+    {"type": _VALUES}, optional={"text": _TEXT}
 )
 _CONTENTS = st.lists(_PARTS, max_size=4) | st.lists(_PARTS | _VALUES, max_size=4) | _VALUES
 

@@ -111,7 +111,7 @@ async def test_a_claim_touches_no_waiting_run(connection: Any) -> None:
 
     reads = await _reads(connection)
     assert reads.whole == []
-    assert reads.rows["runs"] <= 1  # planning looks at the end of an index
+    assert reads.rows["runs"] <= 4  # planning looks at the ends of indexes
     assert await connection.fetchval(_WAITING) == 0
 
 
@@ -147,7 +147,8 @@ async def test_the_reaper_with_nothing_to_do_reads_nothing(connection: Any) -> N
     await connection.fetchval("select engine.reap_runs(16)")
 
     reads = await _reads(connection)
-    assert (reads.whole, reads.rows["runs"]) == ([], 0)
+    assert reads.whole == []
+    assert reads.rows["runs"] <= 4
 
 
 async def test_history_reads_the_path_and_no_more(connection: Any) -> None:
@@ -162,8 +163,13 @@ async def test_history_reads_the_path_and_no_more(connection: Any) -> None:
     assert reads.rows["messages"] - before.rows["messages"] <= 2 * 200 + 10
 
 
-@pytest.mark.parametrize("query", ["dragon7", "word3 dragon17", '"dragon5 of"', "word1 or word2"])
-async def test_a_search_reads_rows_of_the_caller_only(connection: Any, query: str) -> None:
+@pytest.mark.parametrize(
+    ("query", "most"),
+    [("dragon777", 4), ("word3 dragon17", 4), ('"dragon500 of"', 4), ("dragon1", 100)],
+)
+async def test_a_search_reads_what_it_finds_and_no_other_users_rows(
+    connection: Any, query: str, most: int
+) -> None:
     await assume(connection, _USER)
 
     found = await connection.fetch("select * from public.search_messages($1)", query)
@@ -171,7 +177,7 @@ async def test_a_search_reads_rows_of_the_caller_only(connection: Any, query: st
     reads = await _reads(connection)
     assert found
     assert reads.whole == []
-    assert reads.rows["messages"] <= 1300
+    assert reads.rows["messages"] <= most
 
 
 async def test_an_insert_reads_a_few_rows_whatever_the_session_holds(connection: Any) -> None:

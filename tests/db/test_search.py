@@ -11,6 +11,7 @@ from tests.support.chat import Chat
 from tests.support.cluster import Database
 from tests.support.driving import driven, examples
 from tests.support.identities import NO_SUB, ODD
+from tests.support.worker import text
 
 
 async def test_words_are_found_whatever_their_case_and_order(chat: Chat) -> None:
@@ -116,6 +117,17 @@ async def test_words_beyond_the_first_hundred_thousand_letters_are_not_indexed(c
 
     assert len(await chat.ada.search("early")) == 1
     assert await chat.ada.search("late") == []
+
+
+async def test_no_text_is_indexed_as_an_owner(chat: Chat) -> None:
+    lexeme = await chat.admin.fetchval("select engine.owner_lexeme('user_2bob')")
+    said = f"{lexeme} '{lexeme}' {lexeme.replace(' ', '')}"
+
+    indexed = "select engine.search_vector('user_2ada', $1) @@ quote_literal($2::text)::tsquery"
+
+    for disguise in (lexeme, lexeme.replace(" ", "-"), lexeme.replace(" ", "_")):
+        assert not await chat.admin.fetchval(indexed, text(f"{said} {disguise}"), lexeme)
+    assert await chat.admin.fetchval(indexed.replace("2ada", "2bob"), text(""), lexeme)
 
 
 async def test_nobody_finds_by_naming_an_owners_lexeme(chat: Chat) -> None:

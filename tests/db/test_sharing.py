@@ -124,16 +124,16 @@ async def test_a_session_cannot_be_moved_to_an_assistant_that_one_may_not_use(ch
         await chat.bob.change("update public.chat_sessions set assistant_id = $1", assistant)
 
 
-async def test_a_session_goes_on_with_an_assistant_that_is_no_longer_shared(chat: Chat) -> None:
+async def test_an_assistant_that_is_no_longer_shared_answers_nobody_else(chat: Chat) -> None:
     assistant = await _shared(chat, "everyone")
     session = await chat.bob.start_session(assistant_id=assistant)
     await chat.browser(_MEMBER).change("update public.assistants set visibility = 'private'")
 
     await chat.bob.change("update public.chat_sessions set title = 'Still mine'")
-    await chat.bob.say(session)
+    with pytest.raises(asyncpg.PostgresError, match="no longer shared") as refused:
+        await chat.bob.say(session)
 
-    history = await chat.worker.history(await chat.worker.claim_one())
-    assert history["assistant"]["instructions"] == "A secret."
+    assert refused.value.sqlstate == "PT409"
 
 
 async def test_a_foreign_and_a_missing_assistant_look_alike(chat: Chat) -> None:

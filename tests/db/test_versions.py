@@ -68,7 +68,7 @@ async def test_a_lost_worker_is_replaced(database_of: OpenDatabase, major: int) 
 async def _work_through_every_function(chat: Chat) -> None:
     first = await chat.worker.claim_one()
     assert (await chat.worker.heartbeat(first))["lost"] == []
-    assert await chat.worker.flush(first, delta(1, uuid4(), "R")) == {"lost": []}
+    assert (await chat.worker.flush(first, delta(1, uuid4(), "R")))["lost"] == []
     await chat.worker.finish(first, "R1")
     await chat.worker.fail(await chat.worker.claim_one())
     await chat.let_backoff_pass()

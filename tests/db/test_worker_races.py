@@ -1,10 +1,14 @@
 """Workers, the reaper and cancellations that meet: one of them wins, and the others are told."""
 
+from typing import Any
 from uuid import UUID
+
+import asyncpg
+import pytest
 
 from tests.support.chat import Chat
 from tests.support.races import blocked, session_held
-from tests.support.worker import delta
+from tests.support.worker import Worker, delta
 
 
 async def test_a_finish_after_the_reaper_is_lost(chat: Chat) -> None:
@@ -56,22 +60,67 @@ async def test_claim_reap_and_heartbeat_at_once_wait_for_nobody(chat: Chat) -> N
         claimed = await other.claim()
         reaped = await other.reap()
 
-    assert heard == {"lost": [], "cancelled": [], "expired": []}
+    assert (heard["lost"], heard["busy"]) == ([], [])
     assert len(claimed) == 1
     assert reaped == {"retried": 0, "ended": 0, "postponed": 0}
     assert [(await chat.run(c["run_id"]))["status"] for c in claims] == ["running"] * 3
 
 
-async def test_a_heartbeat_after_the_reaper_says_what_is_lost(chat: Chat) -> None:
-    claims = [await chat.claimed() for _ in range(3)]
+async def test_a_heartbeat_waits_for_nobody_and_says_what_it_could_not_extend(
+    chat: Chat,
+) -> None:
+    taken, kept = await chat.claimed(), await chat.claimed()
     await chat.let_leases_expire()
+    await chat.worker.heartbeat(kept)
     reaper = chat.new_worker("reaper")
 
     async with reaper.transaction():
-        await reaper.reap()
-        beating = await blocked(chat, chat.worker, chat.worker.heartbeat(*claims))
+        assert (await reaper.reap())["retried"] == 1
+        during = await chat.worker.heartbeat(taken, kept)
+    afterwards = await chat.worker.heartbeat(taken, kept)
 
-    assert sorted((await beating)["lost"]) == sorted(claim["run_id"] for claim in claims)
+    assert (during["busy"], during["lost"]) == ([taken["run_id"]], [])
+    assert (afterwards["busy"], afterwards["lost"]) == ([], [taken["run_id"]])
+
+
+async def test_a_flush_waits_for_nobody_and_says_what_it_could_not_store(chat: Chat) -> None:
+    changing, streaming = await chat.claimed(), await chat.claimed()
+    finisher = chat.new_worker(chat.worker.name)
+    batch = [
+        {"run_id": c["run_id"], "fence": c["fence"], "events": [delta(1, UUID(int=7), "x")]}
+        for c in (changing, streaming)
+    ]
+
+    async with finisher.transaction():
+        await finisher.finish(changing)
+        answer = await chat.worker.call("flush_events", chat.worker.name, batch)
+
+    assert answer == {"lost": [], "busy": [changing["run_id"]]}
+    assert await chat.events(streaming["run_id"]) == [(1, "message.delta")]
+    assert await chat.events(changing["run_id"]) == [(1, "run.completed")]
+
+
+@pytest.mark.parametrize("what", ["finish", "checkpoint", "park", "release", "fail"])
+async def test_a_worker_gives_up_soon_on_a_session_that_somebody_holds_and_may_try_again(
+    chat: Chat, what: str
+) -> None:
+    claim = await chat.claimed()
+    limits = {"lock_timeout": "0", "statement_timeout": "5s"}
+    worker = Worker(chat.line(role="assistants_engine", **limits), chat.worker.name)
+    acts: dict[str, Any] = {
+        "finish": lambda: worker.finish(claim),
+        "checkpoint": lambda: worker.checkpoint(claim),
+        "park": lambda: worker.park(claim, "a"),
+        "release": lambda: worker.release(claim),
+        "fail": lambda: worker.fail(claim),
+    }
+
+    async with chat.ada.transaction() as connection:
+        await connection.execute("update public.chat_sessions set title = 'Renamed'")
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await acts[what]()
+
+    assert (await acts[what]())["state"] in {"stored", "retrying"}
 
 
 async def test_a_flush_under_way_comes_before_the_terminal_event(chat: Chat) -> None:
