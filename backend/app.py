@@ -15,7 +15,7 @@ from backend.api.health import Readiness
 from backend.devkit.offline_model import OfflineModel
 from backend.domain.checks import Check, fails
 from backend.domain.ids import WorkerId
-from backend.errors import DatabaseUnavailable, ModelNotFound, SettingsInvalid
+from backend.errors import DatabaseUnavailable, ModelNotFound
 from backend.integrations.clerk.checks import check_issuer
 from backend.integrations.supabase import bundle, migrations
 from backend.integrations.supabase.checks import WORKER_NAME, check_database, look
@@ -27,8 +27,8 @@ from backend.ports.clock import Clock, SystemClock
 from backend.ports.models import LLMProvider, ModelCatalogue
 from backend.runs.execution import RunLimits
 from backend.runs.queue import RunQueue
-from backend.runs.worker import Worker, WorkerLimits
-from backend.settings import Settings
+from backend.runs.worker import Worker, WorkerLimits, WorkerParts
+from backend.settings import OwnerSettings, Settings
 from backend.telemetry import logs
 
 _STATEMENT_TIMEOUT_S = 10.0
@@ -81,8 +81,12 @@ async def work_with(settings: Settings, models: ModelCatalogue) -> None:
 async def open_worker(settings: Settings, models: ModelCatalogue) -> AsyncIterator[Worker]:
     """Yield a worker that is ready to run; its connections are closed afterwards."""
     clock = SystemClock()
-    async with _gateway(settings, clock) as gateway:
-        yield _worker(settings, gateway, models, clock)
+    async with (
+        _gateway(settings, clock, size=settings.database_pool) as gateway,
+        # Leases must not run out because every connection of the pool waits for a lock.
+        _gateway(settings, clock, size=1) as pulse,
+    ):
+        yield _worker(settings, (gateway, pulse), models, clock)
 
 
 def serve(settings: Settings) -> None:
@@ -93,16 +97,13 @@ def serve(settings: Settings) -> None:
     uvicorn.run(app, host=settings.api_host, port=settings.api_port, log_level=level)
 
 
-def migrate(settings: Settings, *, service_role: bool) -> Migrated:
+def migrate(settings: OwnerSettings, *, service_role: bool) -> Migrated:
     """Bring the database up to date; with `service_role` make the service's login as well.
 
     Raises:
-        SettingsInvalid: ADMIN_DATABASE_URL is not set.
         MigrationRefused: The history and the files disagree, or a statement failed.
         ServiceRoleRefused: The host does not let this login make roles.
     """
-    if settings.admin_database_url is None:
-        raise SettingsInvalid("ADMIN_DATABASE_URL is not set: migrating needs the owner's login.")
     admin_url = settings.admin_database_url.get_secret_value()
     return asyncio.run(_migrate(admin_url, service_role=service_role))
 
@@ -117,11 +118,11 @@ def catalogue(settings: Settings, clock: Clock) -> ModelCatalogue:
     return PrefixCatalogue({"offline": OfflineModel(clock, may_crash=settings.offline_crashes)})
 
 
-def _gateway(settings: Settings, clock: Clock) -> AsyncpgGateway:
+def _gateway(settings: Settings, clock: Clock, *, size: int) -> AsyncpgGateway:
     return AsyncpgGateway(
         settings.database_url.get_secret_value(),
         clock,
-        size=settings.database_pool,
+        size=size,
         # A call that outlasts the lease has nothing left to say.
         timeout_s=min(_STATEMENT_TIMEOUT_S, settings.worker_lease_s),
         through_pooler=settings.uses_transaction_pooler,
@@ -130,7 +131,10 @@ def _gateway(settings: Settings, clock: Clock) -> AsyncpgGateway:
 
 
 def _worker(
-    settings: Settings, gateway: AsyncpgGateway, models: ModelCatalogue, clock: Clock
+    settings: Settings,
+    gateways: tuple[AsyncpgGateway, AsyncpgGateway],
+    models: ModelCatalogue,
+    clock: Clock,
 ) -> Worker:
     name = WorkerId(f"{socket.gethostname()}-{os.getpid()}-{clock.new_id()[:8]}")
     url = settings.database_url.get_secret_value()
@@ -141,14 +145,11 @@ def _worker(
         poll_s=settings.worker_poll_s,
         run=RunLimits(settings.worker_max_rounds, settings.worker_max_text_bytes),
     )
-    return Worker(
-        name,
-        RunQueue(gateway, name, lease_s=settings.worker_lease_s),
-        models,
-        PostgresWakeups(url, clock, mode=settings.worker_listen),
-        limits,
-        clock,
+    queue, pulse = (
+        RunQueue(gateway, name, lease_s=settings.worker_lease_s) for gateway in gateways
     )
+    wakeups = PostgresWakeups(url, clock, mode=settings.worker_listen)
+    return Worker(WorkerParts(name, queue, pulse, models, wakeups), limits, clock)
 
 
 async def _migrate(admin_url: str, *, service_role: bool) -> Migrated:

@@ -88,7 +88,7 @@ def migrate(
     """Bring the database's schema up to date."""
     from backend import app
 
-    done = app.migrate(settings.load(data), service_role=service_role)
+    done = app.migrate(settings.load_owner(data), service_role=service_role)
     count = len(done.applied)
     print(f"Applied {count} migrations." if count else "The schema is up to date.", file=sys.stderr)
     if done.service_url:

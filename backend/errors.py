@@ -7,6 +7,7 @@ AssistantsError                       code, http_status, retryable
 │   ├── NotPermitted                  not yours, or not there
 │   ├── NotFound                      there is no such thing
 │   ├── Conflict                      the state of the rows does not allow it
+│   ├── HistoryUnreadable             a row holds what cannot be read
 │   ├── AssistantNotFound             it was deleted meanwhile
 │   ├── ModelNotFound                 no provider serves this model id
 │   ├── ModelRefused                  the provider refuses this request for good
@@ -76,6 +77,13 @@ class Conflict(Rejected):
 
     code = "conflict"
     http_status = 409
+
+
+class HistoryUnreadable(Rejected):
+    """A row of the conversation holds what this service cannot read."""
+
+    code = "history_unreadable"
+    http_status = 422
 
 
 class AssistantNotFound(Rejected):

@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError
@@ -14,6 +14,7 @@ from backend.errors import SettingsInvalid
 DATA_VARIABLE = "ASSISTANTS_DATA"
 STACK_FILE = "stack.json"
 _POOLER_PORT = 6543
+_DATABASES = ("DATABASE_URL", "ADMIN_DATABASE_URL")
 # What `assistants up --json` calls otherwise than the environment does.
 _STACK_NAMES = {
     "issuer_url": "clerk_issuer",
@@ -29,8 +30,6 @@ class Settings(BaseSettings):
 
     database_url: SecretStr
     """The service's own login."""
-    admin_database_url: SecretStr | None = None
-    """The owner's login; only `migrate` needs it."""
     database_pool: int = Field(default=8, ge=1, le=200)
     database_transaction_pooler: bool = False
     """Say true where a pooler in transaction mode listens on another port than 6543."""
@@ -61,6 +60,18 @@ class Settings(BaseSettings):
         return told or port == _POOLER_PORT
 
 
+class OwnerSettings(BaseSettings):
+    """What only `migrate` needs."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    admin_database_url: SecretStr
+    """The owner's login."""
+
+
+S = TypeVar("S", Settings, OwnerSettings)
+
+
 def data_folder(given: Path | None = None) -> Path:
     """Return where the local stack keeps its files: given, from the environment, or by default."""
     if given is not None:
@@ -81,11 +92,25 @@ def load(data: Path | None = None) -> Settings:
     Raises:
         SettingsInvalid: A variable is missing or wrong; the message names it, never its value.
     """
+    return _validated(Settings, _values(data))
+
+
+def load_owner(data: Path | None = None) -> OwnerSettings:
+    """Return the owner's login from where `load` looks; the service's own may not exist yet.
+
+    Raises:
+        SettingsInvalid: ADMIN_DATABASE_URL is missing.
+    """
+    return _validated(OwnerSettings, _values(data))
+
+
+def _values(data: Path | None) -> dict[str, Any]:
+    # Whoever names a database means that one: a local stack is no substitute for half an answer.
+    if data is None and any(os.environ.get(name) for name in _DATABASES):
+        return {}
     stack = data_folder(data) / STACK_FILE
-    if data is None and os.environ.get("DATABASE_URL"):
-        return _validated({})
     if stack.exists():
-        return _validated(_stack_values(stack))
+        return _stack_values(stack)
     if data is not None:
         raise SettingsInvalid(f"There is no stack in {data}: run `assistants up --data {data}`.")
     raise SettingsInvalid("DATABASE_URL is not set and no local stack was found.")
@@ -99,9 +124,9 @@ def _stack_values(stack: Path) -> dict[str, Any]:
     return {_STACK_NAMES.get(name.lower(), name.lower()): value for name, value in values.items()}
 
 
-def _validated(values: dict[str, Any]) -> Settings:
+def _validated(kind: type[S], values: dict[str, Any]) -> S:
     try:
-        return Settings(**values)
+        return kind(**values)
     except ValidationError as invalid:
         problems = "; ".join(
             f"{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in invalid.errors()

@@ -70,7 +70,7 @@ class Project:
             return 0.0
         main = psutil.Process(server.pid)
         ended = main.cpu_times()
-        own = ended.user + ended.system + ended.children_user + ended.children_system
+        own: float = ended.user + ended.system + ended.children_user + ended.children_system
         return own + sum(_cpu_s(child) for child in main.children(recursive=True))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 _BUDGETS = {
     "insert_to_model_ms.p50": "≤ 5",
     "insert_to_model_ms.p99": "≤ 25",
-    "ratio_p50": "≤ 2 × bare",
+    "ratio_p50": "≤ 2 of bare",
     "runs_per_s_1": "≥ 60",
     "growth": "≥ 1.7",
     "growth_slow_model": "≥ 1.7",

@@ -3,6 +3,9 @@
 from typing import Any
 
 _DEEPEST = 8
+_MOST_ITEMS = 3
+_SMALL_BELOW = 2
+_MOST_CHARS = 1000
 
 
 def fill(schema: Any, *, depth: int = 0) -> Any:
@@ -32,10 +35,17 @@ def _of_type(schema: dict[str, Any], depth: int) -> Any:
         properties = schema.get("properties") or {}
         return {name: fill(value, depth=depth + 1) for name, value in properties.items()}
     if kind == "array":
-        return [fill(schema.get("items", {}), depth=depth + 1)] * schema.get("minItems", 1)
-    return {
-        "integer": int(schema.get("minimum", 1)),
-        "number": float(schema.get("minimum", 1)),
-        "boolean": True,
-        "null": None,
-    }.get(kind, "x" * max(schema.get("minLength", 0), 1))
+        # A user's schema must not decide how much a worker builds.
+        most = _MOST_ITEMS if depth < _SMALL_BELOW else 1
+        wanted = _count(schema.get("minItems", 1), most=most)
+        return [fill(schema.get("items", {}), depth=depth + 1)] * wanted
+    if kind == "string":
+        return "x" * max(_count(schema.get("minLength", 1), most=_MOST_CHARS), 1)
+    if kind in ("integer", "number"):
+        least = schema.get("minimum", 1)
+        return least if isinstance(least, int | float) else 1
+    return True if kind == "boolean" else None
+
+
+def _count(given: Any, *, most: int) -> int:
+    return min(max(int(given), 0), most) if isinstance(given, int | float) else most

@@ -39,11 +39,10 @@ def assistant_from_json(row: Any) -> Assistant:
 
 
 def _function_from_json(tool: Any) -> FunctionTool | None:
-    function = tool.get("function")
-    if tool.get("type") != "function" or not function:
-        return None
-    return FunctionTool(
-        function["name"],
-        function.get("description") or "",
-        function.get("parameters") or {"type": "object", "properties": {}},
-    )
+    match tool:
+        case {"type": "function", "function": {"name": str(name)}}:
+            fields = tool["function"]
+        case _:
+            return None
+    parameters = fields.get("parameters") or {"type": "object", "properties": {}}
+    return FunctionTool(name, fields.get("description") or "", parameters)

@@ -1,6 +1,7 @@
 """A run's way through a worker.
 
 worker      claims runs while slots are free, drains at the end
+drain       the end of a worker
 execution   one run: history, model, tools, outcome
 history     rows into the conversation that a model is given
 turns       the conversation while it grows

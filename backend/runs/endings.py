@@ -74,6 +74,9 @@ class Endings:
                 await self._release(run)
             case Stop.LOST:
                 _log.info(names.RUN_LOST, run_id=run.claim.run_id)
+            case Stop.REFUSED:
+                # The lease runs out, and whoever takes the run back counts a failure.
+                _log.error(names.RUN_BROKE, run_id=run.claim.run_id, error=why.value)
 
     async def while_leased(self, run: LiveRun, call: Callable[[], Awaitable[T]]) -> T:
         """Return what the call returns, tried again over lost connections while the run is ours.

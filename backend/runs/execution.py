@@ -7,8 +7,8 @@ import structlog
 
 from backend.domain import events
 from backend.domain.assistants import Assistant
-from backend.domain.runs import COMPLETED, History, Outcome
-from backend.errors import AssistantNotFound, AssistantsError
+from backend.domain.runs import COMPLETED, History, Outcome, history_from_json
+from backend.errors import AssistantNotFound, AssistantsError, HistoryUnreadable
 from backend.ports.clock import Clock
 from backend.ports.models import (
     LLMProvider,
@@ -127,12 +127,15 @@ class Execution:
 
     async def _history(self, run: LiveRun) -> History:
         # Taken out of the run, so that it is not kept in memory for as long as the model speaks.
-        history, run.history = run.history, None
-        if history is None:
-            history = await self._endings.while_leased(run, lambda: self._queue.history(run.claim))
-        if history is None:
+        row, run.history = run.history, None
+        if row is None:
+            row = await self._endings.while_leased(run, lambda: self._queue.history(run.claim))
+        if row is None:
             raise RunStopped(Stop.LOST)
-        return history
+        try:
+            return history_from_json(row, texts_said=run.claim.next_ordinal)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise HistoryUnreadable("A row of the conversation cannot be read.") from None
 
     async def _ask(self, run: LiveRun, provider: LLMProvider, request: ModelRequest) -> ModelReply:
         reply = Reply()

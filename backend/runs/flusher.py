@@ -1,13 +1,16 @@
 """Sends the events of all runs, one statement a tick."""
 
 import asyncio
+from typing import TypeAlias
 
 from backend.domain.json_values import JsonObject
+from backend.errors import Rejected
 from backend.ports.clock import Clock
 from backend.runs.live import LiveRun, Stop
 from backend.runs.queue import RunQueue
 
 TICK_S = 0.05
+_Batch: TypeAlias = list[tuple[LiveRun, list[JsonObject]]]
 
 
 class Flusher:
@@ -49,7 +52,7 @@ class Flusher:
         self._sending = {run for run, _ in batch}
         self._sent.clear()
         try:
-            await self._send(batch)
+            await self._send_each(batch)
         except BaseException:
             self._put_back(batch)
             raise
@@ -57,13 +60,25 @@ class Flusher:
             self._sending = set()
             self._sent.set()
 
-    async def _send(self, batch: list[tuple[LiveRun, list[JsonObject]]]) -> None:
-        lost = await self._queue.flush([(run.claim, events) for run, events in batch])
-        for run, _ in batch:
-            if run.claim.run_id in lost:
-                run.stop(Stop.LOST)
+    async def _send_each(self, batch: _Batch) -> None:
+        try:
+            await self._send(batch)
+        except Rejected:
+            # One run's events are refused for good: that run must not keep the others silent.
+            for one in batch:
+                try:
+                    await self._send([one])
+                except Rejected:
+                    one[0].stop(Stop.REFUSED)
 
-    def _put_back(self, batch: list[tuple[LiveRun, list[JsonObject]]]) -> None:
+    async def _send(self, batch: _Batch) -> None:
+        flushed = await self._queue.flush([(run.claim, events) for run, events in batch])
+        for run, _ in batch:
+            if run.claim.run_id in flushed.lost:
+                run.stop(Stop.LOST)
+        self._put_back([one for one in batch if one[0].claim.run_id in flushed.busy])
+
+    def _put_back(self, batch: _Batch) -> None:
         for run, events in batch:
             run.log.put_back(events)
             self.mark(run)

@@ -42,9 +42,10 @@ class Heartbeat:
         reasons |= dict.fromkeys(verdict.cancelled, Stop.CANCELLED)
         reasons |= dict.fromkeys(verdict.lost, Stop.LOST)
         # The same run may have come back under a newer fence meanwhile: only what was asked about.
+        busy = set(verdict.busy)
         for run in held:
             why = reasons.get(run.claim.run_id)
-            if why is not Stop.LOST:
+            if why is not Stop.LOST and run.claim.run_id not in busy:
                 run.lease_until = lease_until
             if why is not None:
                 run.stop(why)

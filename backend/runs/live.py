@@ -6,8 +6,9 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from backend.domain.ids import MessageId, RunId
+from backend.domain.json_values import JsonObject
 from backend.domain.messages import text_content
-from backend.domain.runs import Claim, History
+from backend.domain.runs import Claim
 from backend.domain.usage import Usage
 from backend.runs.event_log import EventLog
 from backend.runs.queue import Text
@@ -23,6 +24,7 @@ class Stop(Enum):
     LOST = "lost"
     DRAINED = "drained"
     OVERLONG = "overlong"
+    REFUSED = "refused"
 
 
 class RunStopped(Exception):
@@ -42,7 +44,7 @@ class LiveRun:
         *,
         message_id: MessageId,
         lease_until: float,
-        history: History | None = None,
+        history: JsonObject | None = None,
     ) -> None:
         """Nothing is said yet.
 
@@ -50,7 +52,7 @@ class LiveRun:
             claim: The run.
             message_id: What its first text will be stored under.
             lease_until: On the clock's monotonic scale.
-            history: Where it came with the claim.
+            history: Its row, where it came with the claim.
         """
         self.claim = claim
         self.history = history

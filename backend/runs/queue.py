@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from backend.domain.ids import MessageId, RunId, WorkerId
 from backend.domain.json_values import JsonObject
-from backend.domain.runs import Claim, History, Outcome, claim_from_json, history_from_json
+from backend.domain.runs import Claim, Outcome, claim_from_json
 from backend.domain.usage import Usage
 from backend.ports.gateway import Gateway
 
@@ -31,8 +31,19 @@ class Verdict:
     """What a heartbeat learns."""
 
     lost: Sequence[RunId]
+    busy: Sequence[RunId]
+    """Somebody is changing these: nothing is known, and their leases are as they were."""
     cancelled: Sequence[RunId]
     expired: Sequence[RunId]
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """For which runs a flush stored nothing."""
+
+    lost: Sequence[RunId]
+    busy: Sequence[RunId]
+    """Somebody is changing these: the same events can be sent again."""
 
 
 class RunQueue:
@@ -43,10 +54,10 @@ class RunQueue:
         self._worker = worker
         self._lease_s = lease_s
 
-    async def claim(self, limit: int) -> list[tuple[Claim, History | None]]:
+    async def claim(self, limit: int) -> list[tuple[Claim, JsonObject | None]]:
         """Return up to so many runs that are now ours for one lease.
 
-        Most come with their history, which saves a trip; one that is large is asked for by itself.
+        Most come with the row of their history, which saves a trip; large ones come without.
         """
         arguments = {
             "p_worker": self._worker,
@@ -54,16 +65,14 @@ class RunQueue:
             "p_lease_s": self._lease_s,
             "p_message_limit": _MESSAGES,
         }
-        claimed = []
-        for row in await self._gateway.call("engine.claim_runs", arguments):
-            claim = claim_from_json(row)
-            claimed.append((claim, _history(claim, row.get("history"))))
-        return claimed
+        rows = await self._gateway.call("engine.claim_runs", arguments)
+        return [(claim_from_json(row), row.get("history")) for row in rows]
 
-    async def history(self, claim: Claim) -> History | None:
-        """Return what the model needs, or None when the run is not ours any more."""
+    async def history(self, claim: Claim) -> JsonObject | None:
+        """Return the row of what the model needs, or None when the run is not ours any more."""
         arguments = self._held(claim) | {"p_message_limit": _MESSAGES}
-        return _history(claim, await self._gateway.call("engine.run_history", arguments))
+        row: JsonObject | None = await self._gateway.call("engine.run_history", arguments)
+        return row
 
     async def heartbeat(self, claims: Sequence[Claim]) -> Verdict:
         """Return what became of our runs; those still ours have a new lease."""
@@ -71,17 +80,17 @@ class RunQueue:
         arguments = {"p_worker": self._worker, "p_runs": held, "p_lease_s": self._lease_s}
         answer = await self._gateway.call("engine.heartbeat_runs", arguments)
         cancelled = [it["run_id"] for it in answer["cancelled"]]
-        return Verdict(answer["lost"], cancelled, answer["expired"])
+        return Verdict(answer["lost"], answer["busy"], cancelled, answer["expired"])
 
-    async def flush(self, batch: Sequence[tuple[Claim, Events]]) -> Sequence[RunId]:
-        """Store events of many runs; return the runs that are not ours any more."""
+    async def flush(self, batch: Sequence[tuple[Claim, Events]]) -> Flushed:
+        """Store events of many runs; return for which runs nothing was stored."""
         given = [
             {"run_id": claim.run_id, "fence": claim.fence, "events": events}
             for claim, events in batch
         ]
         arguments = {"p_worker": self._worker, "p_batch": given}
-        lost: Sequence[RunId] = (await self._gateway.call("engine.flush_events", arguments))["lost"]
-        return lost
+        answer = await self._gateway.call("engine.flush_events", arguments)
+        return Flushed(answer["lost"], answer["busy"])
 
     async def checkpoint(
         self, claim: Claim, steps: Events, text: tuple[Text, int] | None, events: Events
@@ -153,7 +162,3 @@ class RunQueue:
         answer = await self._gateway.call(function, self._held(claim) | arguments)
         state: Stored = answer["state"]
         return state
-
-
-def _history(claim: Claim, row: Any) -> History | None:
-    return row and history_from_json(row, texts_said=claim.next_ordinal)

@@ -1,9 +1,7 @@
 """Claims runs while slots are free, and drains at the end."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 
@@ -11,10 +9,11 @@ from backend.domain.ids import MessageId, WorkerId
 from backend.ports.clock import Clock
 from backend.ports.models import ModelCatalogue
 from backend.ports.wakeups import CANCEL, Wakeups
+from backend.runs.drain import drain, end
 from backend.runs.execution import Execution, RunLimits
 from backend.runs.flusher import Flusher
 from backend.runs.heartbeat import Heartbeat
-from backend.runs.live import LiveRun, LiveRuns, Stop
+from backend.runs.live import LiveRun, LiveRuns
 from backend.runs.loops import repeat
 from backend.runs.polling import PollSchedule
 from backend.runs.queue import RunQueue
@@ -37,33 +36,35 @@ class WorkerLimits:
     poll_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerParts:
+    """What a worker is made of."""
+
+    name: WorkerId
+    queue: RunQueue
+    pulse: RunQueue
+    """The same queue on a connection of its own, for the leases."""
+    models: ModelCatalogue
+    wakeups: Wakeups
+
+
 class Worker:
     """Holds up to `concurrency` runs at a time until it is told to stop."""
 
-    def __init__(
-        self,
-        worker: WorkerId,
-        queue: RunQueue,
-        catalogue: ModelCatalogue,
-        wakeups: Wakeups,
-        limits: WorkerLimits,
-        clock: Clock,
-    ) -> None:
-        self._name = worker
-        self._queue = queue
-        self._wakeups = wakeups
-        self._clock = clock
+    def __init__(self, parts: WorkerParts, limits: WorkerLimits, clock: Clock) -> None:
+        self._parts = parts
         self._limits = limits
+        self._clock = clock
         self._live = LiveRuns()
-        self._flusher = Flusher(queue, clock)
-        self._heartbeat = Heartbeat(queue, self._live, clock, lease_s=limits.lease_s)
-        self._execution = Execution(queue, catalogue, self._flusher, clock, limits.run)
+        self._flusher = Flusher(parts.queue, clock)
+        self._heartbeat = Heartbeat(parts.pulse, self._live, clock, lease_s=limits.lease_s)
+        self._execution = Execution(parts.queue, parts.models, self._flusher, clock, limits.run)
         self._schedule = PollSchedule(limits.poll_s)
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
+        self._deaf = asyncio.Event()
         self._stopping = asyncio.Event()
         self._hurried = asyncio.Event()
-        self._deaf = asyncio.Event()
 
     def stop(self) -> None:
         """Claim nothing more and let the runs finish; a second time: give them back at once."""
@@ -74,7 +75,7 @@ class Worker:
 
     async def run(self) -> None:
         """Work until stopped, then drain."""
-        _log.info(names.WORKER_STARTED, worker=self._name)
+        _log.info(names.WORKER_STARTED, worker=self._parts.name)
         claiming = asyncio.create_task(
             repeat(self._claim, self._clock, name="claim", until=self._stopping.is_set)
         )
@@ -90,13 +91,15 @@ class Worker:
         ]
         try:
             await self._stopping.wait()
-            await self._drain(claiming)
+            _log.info(names.WORKER_STOPPING, worker=self._parts.name, runs=len(self._live))
+            patience_s = self._limits.drain_s
+            await drain(self._live, claiming, self._hurried, self._clock, patience_s)
         finally:
-            await _cancel([claiming, *others, *self._tasks])
-            _log.info(names.WORKER_STOPPED, worker=self._name)
+            await end([claiming, *others, *self._tasks])
+            _log.info(names.WORKER_STOPPED, worker=self._parts.name)
 
     async def _listen(self) -> None:
-        await self._wakeups.deliver(self._wake)
+        await self._parts.wakeups.deliver(self._wake)
         self._deaf.set()
 
     def _wake(self, payload: str) -> None:
@@ -115,12 +118,14 @@ class Worker:
         free = self._limits.concurrency - len(self._live)
         if free > 0:
             lease_until = self._clock.monotonic() + self._limits.lease_s
-            for claim, history in await self._queue.claim(free):
+            for claim, history in await self._parts.queue.claim(free):
                 message_id = MessageId(self._clock.new_id())
                 self._start(
                     LiveRun(claim, message_id=message_id, lease_until=lease_until, history=history)
                 )
-        await self._clock.wait(self._woken, self._schedule.next_wait_s())
+        # Workers that were started together shall not ask together for ever.
+        wait_s = self._schedule.next_wait_s() * (0.8 + 0.4 * self._clock.random())
+        await self._clock.wait(self._woken, wait_s)
 
     def _start(self, run: LiveRun) -> None:
         self._live.add(run)
@@ -140,32 +145,5 @@ class Worker:
 
     async def _keep_house(self) -> None:
         await self._clock.sleep(_HOUSEKEEPING_S * (0.5 + self._clock.random()))
-        counts = await self._queue.purge(_PURGE_LIMIT)
+        counts = await self._parts.queue.purge(_PURGE_LIMIT)
         _log.info(names.HOUSEKEEPING_DONE, **counts)
-
-    async def _drain(self, claiming: asyncio.Task[None]) -> None:
-        _log.info(names.WORKER_STOPPING, worker=self._name, runs=len(self._live))
-        # What is left after the model calls were cut is needed to give the runs back.
-        reserve_s = min(2.0, self._limits.drain_s / 4)
-        deadline = self._clock.monotonic() + self._limits.drain_s
-        # A claim under way is let finish: its runs would wait for their leases to run out.
-        await asyncio.wait({claiming}, timeout=reserve_s)
-        await self._until_idle(deadline - reserve_s - self._clock.monotonic())
-        for run in self._live:
-            run.stop(Stop.DRAINED)
-        self._hurried = asyncio.Event()
-        await self._until_idle(max(reserve_s, deadline - self._clock.monotonic()))
-
-    async def _until_idle(self, seconds: float) -> None:
-        idle = asyncio.create_task(self._live.none_left.wait())
-        hurried = asyncio.create_task(self._hurried.wait())
-        pause = asyncio.ensure_future(self._clock.sleep(max(0.0, seconds)))
-        waits: set[asyncio.Future[Any]] = {idle, hurried, pause}
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        await _cancel(list(waits))
-
-
-async def _cancel(tasks: Sequence[asyncio.Future[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

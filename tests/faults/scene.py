@@ -60,11 +60,11 @@ class Scene:
 
         await until(holds)
 
-    async def until_logged(self, worker: WorkerProcess, event: str) -> None:
-        """The worker has written this to its log."""
+    async def until_logged(self, worker: WorkerProcess, event: str, times: int = 1) -> None:
+        """The worker has written this to its log, so often."""
 
         async def holds() -> bool:
-            return bool(worker.logged(event))
+            return len(worker.logged(event)) >= times
 
         await until(holds)
 

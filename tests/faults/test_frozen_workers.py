@@ -1,12 +1,7 @@
 """Workers that stand still while another takes over: what they say afterwards is refused."""
 
 from tests.faults.scene import SLOW, Scene, script
-from tests.support.processes import until
-
-LOCKED = """
-select count(*) from pg_stat_activity
-where wait_event_type = 'Lock' and query like '%flush_events%'
-"""
+from tests.support.proxy import slow_network
 
 
 async def test_a_frozen_worker_that_wakes_up_changes_nothing(scene: Scene) -> None:
@@ -39,22 +34,18 @@ async def test_the_finish_of_a_worker_that_lost_its_run_is_refused(scene: Scene)
 
 
 async def test_a_worker_frozen_during_a_flush_leaves_no_gap_and_no_double(scene: Scene) -> None:
-    await scene.ask(SLOW)
-    frozen = await scene.workshop.ready()
-    await scene.until_streaming()
-    holder = await scene.chat.line().open()
-    async with holder.transaction():
-        await holder.execute("select from engine.runs for update")
-
-        async def flush_waits() -> bool:
-            return bool(await scene.admin.fetchval(LOCKED))
-
-        await until(flush_waits)
+    async with slow_network(scene.workshop.database_url) as (url, network):
+        frozen = await scene.workshop.ready(DATABASE_URL=url)
+        await scene.ask(SLOW)
+        await scene.until_streaming()
+        network.stop()
+        await network.until_kept(b"word")
         frozen.freeze()
-    # Its flush is stored now, but it cannot hear so.
-    await scene.workshop.ready()
-    await scene.until_count("fence = 2")
-    frozen.thaw()
-    await scene.until_idle()
-    await scene.until_logged(frozen, "run.lost")
+        # Its flush is stored now, but it cannot hear so.
+        network.go_on()
+        await scene.workshop.ready()
+        await scene.until_count("fence = 2")
+        frozen.thaw()
+        await scene.until_idle()
+        await scene.until_logged(frozen, "run.lost")
     await scene.assert_sound()

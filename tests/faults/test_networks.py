@@ -4,7 +4,7 @@ from uuid import UUID
 
 from tests.faults.scene import Scene, script
 from tests.support.processes import WorkerProcess, until
-from tests.support.proxy import Network, slow_network
+from tests.support.proxy import slow_network
 
 ALONE = {"DATABASE_POOL": "1", "WORKER_CONCURRENCY": "1", "WORKER_LEASE_S": "60"}
 
@@ -15,7 +15,7 @@ async def test_a_finish_that_arrives_after_another_took_over_is_refused(scene: S
         session = await scene.ask(script(deltas=3, first_delay_ms=1500), "and then?")
         await _until_stored(scene, "run.started", session)
         network.stop()
-        await _until_kept(network, b"word1 word2")
+        await network.until_kept(b"word1 word2")
         second = await _taken_over(scene)
         network.go_on()
         await scene.until_logged(late, "run.lost")
@@ -32,7 +32,7 @@ async def test_a_flush_that_arrives_after_another_took_over_is_refused(scene: Sc
         session = await scene.ask(script(deltas=50, delay_ms=40))
         await _until_stored(scene, "message.delta", session)
         network.stop()
-        await _until_kept(network, b"word")
+        await network.until_kept(b"word")
         await _taken_over(scene)
         network.go_on()
         await scene.until_logged(late, "run.lost")
@@ -63,13 +63,6 @@ async def _until_stored(scene: Scene, type_: str, session: UUID) -> None:
             " where e.type = $1 and r.session_id = $2"
         )
         return bool(await scene.admin.fetchval(sql, type_, session))
-
-    await until(holds)
-
-
-async def _until_kept(network: Network, words: bytes) -> None:
-    async def holds() -> bool:
-        return words in network.kept
 
     await until(holds)
 

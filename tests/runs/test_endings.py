@@ -9,6 +9,18 @@ from tests.runs.conftest import Working, until_idle
 from tests.support.chat import Chat
 from tests.support.oracles import assert_sound, text_of
 
+UNCHECKED = """
+alter table public.messages disable trigger user;
+do $$ declare v_name text; begin
+    for v_name in
+        select conname from pg_constraint
+        where conrelid = 'public.messages'::regclass and contype = 'c'
+    loop
+        execute format('alter table public.messages drop constraint %I', v_name);
+    end loop;
+end $$
+"""
+
 
 def script(**keys: Any) -> str:
     return f"offline: {json.dumps(keys)}"
@@ -136,6 +148,25 @@ async def test_an_assistant_that_was_deleted_fails_the_run(chat: Chat, working: 
         await until_idle(chat)
     row = await chat.outcome((await chat.run_of(message))["id"])
     assert (row["reason"], row["error"]) == ("failed", "assistant_not_found")
+
+
+@pytest.mark.parametrize("hostile", ["[" * 300 + "]" * 300, "1" * 5000], ids=["deep", "long"])
+async def test_a_history_that_cannot_be_read_fails_its_own_run_and_no_other(
+    chat: Chat, working: Working, hostile: str
+) -> None:
+    bad, good = [await chat.ada.start_session() for _ in range(2)]
+    refused = await chat.ada.say(bad, "Hello")
+    content = f'[{{"type": "text", "text": "Hello", "more": {hostile}}}]'
+    # What the checks keep out today may lie in a row from before they were there.
+    await chat.admin.execute(UNCHECKED)
+    await chat.admin.execute(f"update public.messages set content = '{content}'")
+    await chat.admin.execute("alter table public.messages enable trigger user")
+    answered = await chat.ada.say(good, "Hello")
+    async with working():
+        await until_idle(chat)
+    row = await chat.outcome((await chat.run_of(refused))["id"])
+    assert (row["reason"], row["error"]) == ("failed", "history_unreadable")
+    assert (await chat.outcome((await chat.run_of(answered))["id"]))["status"] == "completed"
 
 
 async def test_what_the_database_refuses_to_store_ends_the_run_at_the_cap(

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
 
+from tests.support.processes import until
+
 _CHUNK_BYTES = 65536
 
 
@@ -23,6 +25,14 @@ class Network:
     def go_on(self) -> None:
         """What was kept arrives, also from those who have hung up meanwhile."""
         self._flows.set()
+
+    async def until_kept(self, words: bytes) -> None:
+        """A client has said this and was not heard."""
+
+        async def holds() -> bool:
+            return words in self.kept
+
+        await until(holds)
 
     async def carry_up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Bring what a client sends to the server."""

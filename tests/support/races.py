@@ -13,6 +13,7 @@ from tests.support.worker import Worker
 T = TypeVar("T")
 
 _PATIENCE_S = 10.0
+_WAIT_LONGER = "alter function engine.hold_run(uuid, text, bigint) set lock_timeout = '10s'"
 _IS_BLOCKED = "select cardinality(pg_blocking_pids($1)) > 0"
 
 
@@ -27,6 +28,8 @@ async def blocked(
     chat: Chat, actor: Browser | Worker, action: Coroutine[Any, Any, T]
 ) -> asyncio.Task[T]:
     """Return the running action of this actor, which by now waits for somebody's lock."""
+    # The worker's functions give up after half a second, which a busy machine needs for less.
+    await chat.admin.execute(_WAIT_LONGER)
     pid = await actor.line.pid()
     task = asyncio.create_task(action)
     await until(chat, _IS_BLOCKED, pid)

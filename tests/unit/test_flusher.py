@@ -8,14 +8,14 @@ import pytest
 
 from backend.domain.ids import MessageId, RunId, SessionId, WorkerId
 from backend.domain.runs import Claim
-from backend.errors import DatabaseUnavailable
+from backend.errors import DatabaseUnavailable, InputInvalid
 from backend.runs.flusher import TICK_S, Flusher
 from backend.runs.live import LiveRun, Stop
 from backend.runs.queue import RunQueue
 from tests.support.manual_clock import ManualClock, settle
 from tests.support.scripted_gateway import Answer, ScriptedGateway, fails, returns
 
-NONE_LOST = {"lost": ()}
+NONE_LOST: Mapping[str, Any] = {"lost": (), "busy": ()}
 
 
 def a_run(name: str = "run") -> LiveRun:
@@ -118,10 +118,46 @@ async def test_what_could_not_be_sent_is_sent_again_with_the_same_numbers() -> N
 
 
 async def test_a_run_that_is_lost_is_stopped() -> None:
-    bench = Bench(returns({"lost": ["one"]}))
+    bench = Bench(returns({"lost": ["one"], "busy": []}))
     one, other = a_run("one"), a_run("other")
     for run in (one, other):
         run.say("word")
         bench.flusher.mark(run)
     await bench.flusher.flush()
     assert (one.stopped, other.stopped) == (Stop.LOST, None)
+
+
+async def test_events_of_a_run_that_somebody_changes_are_sent_again_in_their_order() -> None:
+    answers = [{"lost": [], "busy": ["one"]}, NONE_LOST]
+
+    async def busy_once(_arguments: Mapping[str, Any]) -> Any:
+        return answers.pop(0)
+
+    bench = Bench(busy_once)
+    one, other = a_run("one"), a_run("other")
+    for run in (one, other):
+        run.say("first")
+        bench.flusher.mark(run)
+    await bench.flusher.flush()
+    one.say(" second")
+    await bench.flusher.flush()
+    (again,) = bench.sent()[1]
+    assert again["run_id"] == "one"
+    assert [event["data"]["text"] for event in again["events"]] == ["first", " second"]
+    assert one.stopped is None
+
+
+async def test_events_that_are_refused_for_good_stop_their_run_and_no_other() -> None:
+    async def refuse_one(arguments: Mapping[str, Any]) -> Any:
+        if any(run["run_id"] == "one" for run in arguments["p_batch"]):
+            raise InputInvalid("no")
+        return NONE_LOST
+
+    bench = Bench(refuse_one)
+    one, other = a_run("one"), a_run("other")
+    for run in (one, other):
+        run.say("word")
+        bench.flusher.mark(run)
+    await bench.flusher.flush()
+    assert (one.stopped, other.stopped) == (Stop.REFUSED, None)
+    assert {"other"} in [{run["run_id"] for run in batch} for batch in bench.sent()]

@@ -16,7 +16,7 @@ from tests.support.manual_clock import ManualClock, settle
 from tests.support.scripted_gateway import Answer, ScriptedGateway, fails, returns
 
 LEASE_S = 7.0
-QUIET: dict[str, Any] = {"lost": [], "cancelled": [], "expired": []}
+QUIET: dict[str, Any] = {"lost": [], "busy": [], "cancelled": [], "expired": []}
 
 
 class Bench:
@@ -45,6 +45,16 @@ async def test_one_statement_keeps_the_leases_of_all_runs() -> None:
     (arguments,) = bench.gateway.asked("heartbeat_runs")
     assert arguments["p_runs"] == [{"run_id": "one", "fence": 1}, {"run_id": "other", "fence": 3}]
     assert {run.lease_until for run in runs} == {bench.clock.now + LEASE_S}
+
+
+async def test_the_lease_of_a_run_that_somebody_changes_stays_as_it_was() -> None:
+    bench = Bench(returns({**QUIET, "busy": ["one"]}))
+    one, other = bench.claim("one"), bench.claim("other")
+    before = one.lease_until
+    bench.clock.now += 2
+    await bench.heartbeat.beat()
+    assert (one.lease_until, other.lease_until) == (before, bench.clock.now + LEASE_S)
+    assert one.stopped is None
 
 
 async def test_nothing_is_asked_while_there_are_no_runs() -> None:

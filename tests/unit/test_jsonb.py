@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,3 +33,14 @@ def test_every_value_becomes_one_that_jsonb_can_hold(value: Any) -> None:
     encoded = jsonb.encode(value)
     encoded[1:].decode("utf-8")
     assert "\x00" not in str(jsonb.decode(encoded))
+
+
+@pytest.mark.parametrize("hostile", ["[" * 300 + "]" * 300, "1" * 5000], ids=["deep", "long"])
+def test_a_value_that_cannot_be_read_costs_its_own_object_and_no_other(hostile: str) -> None:
+    text = f'[{{"id": 1, "history": {{"said": [{hostile}]}}}}, {{"id": 2, "history": {{"said": "]"}}}}]'
+    found = jsonb.decode(b"\x01" + text.encode())
+    assert found == [{"id": 1, "history": None}, {"id": 2, "history": {"said": "]"}}]
+
+
+def test_numbers_that_are_none_are_stored_as_null() -> None:
+    assert jsonb.decode(jsonb.encode([float("inf"), float("nan")])) == [None, None]

@@ -191,3 +191,17 @@ _LEAVES = st.sampled_from(
 )
 def test_any_schema_is_filled_with_json_and_always_the_same(schema: Any) -> None:
     assert json.dumps(fill(schema)) == json.dumps(fill(schema))
+
+
+def test_a_users_schema_does_not_decide_how_much_is_built() -> None:
+    schema: dict[str, Any] = {"type": "string", "minLength": 10**12}
+    for _ in range(7):
+        schema = {"type": "array", "minItems": 10**9, "items": schema}
+
+    assert len(json.dumps(fill(schema))) < 20_000
+
+
+@pytest.mark.parametrize("bound", ["many", None, [1], {"$ref": "#"}, -5, 0.5])
+def test_a_bound_that_is_no_count_is_survived(bound: Any) -> None:
+    for kind in ("array", "string", "integer", "number"):
+        fill({"type": kind, "minItems": bound, "minLength": bound, "minimum": bound})

@@ -13,7 +13,7 @@ URL = "postgresql://assistants_service:s3cret@db.example.com:5432/postgres"
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in settings.Settings.model_fields:
+    for name in (*settings.Settings.model_fields, *settings.OwnerSettings.model_fields):
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv(settings.DATA_VARIABLE, str(tmp_path / "default"))
 
@@ -45,6 +45,25 @@ def test_a_named_stack_beats_the_environment(
 def test_without_anything_said_a_local_stack_is_found(tmp_path: Path) -> None:
     stack(tmp_path / "default", database_url="postgresql://local")
     assert settings.load().database_url.get_secret_value() == "postgresql://local"
+
+
+def test_the_owners_login_is_enough_to_migrate_and_for_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stack(tmp_path / "default", database_url="postgresql://local", admin_database_url="local")
+    monkeypatch.setenv("ADMIN_DATABASE_URL", URL)
+    assert settings.load_owner().admin_database_url.get_secret_value() == URL
+    with pytest.raises(SettingsInvalid, match="DATABASE_URL"):
+        settings.load()
+
+
+def test_migrating_with_the_services_login_alone_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stack(tmp_path / "default", admin_database_url="local")
+    monkeypatch.setenv("DATABASE_URL", URL)
+    with pytest.raises(SettingsInvalid, match="ADMIN_DATABASE_URL"):
+        settings.load_owner()
 
 
 def test_with_nothing_to_find_one_sentence_says_so() -> None:

@@ -17,6 +17,12 @@ ENGINE_ROLE = "assistants_engine"
 
 _ITERATIONS = 4096
 _MEMBERSHIP_OPTIONS = 16
+# A worker gives way to whoever holds a lock, and nothing of it hangs for ever.
+_TIMEOUTS = {
+    "lock_timeout": "2s",
+    "statement_timeout": "15s",
+    "idle_in_transaction_session_timeout": "15s",
+}
 _ADVICE = (
     f"This login may not make the role {ROLE}: {{said}}. Run as a role that may (on Supabase: "
     f"`postgres`): create role {ROLE} login password '…'; "
@@ -81,6 +87,8 @@ async def _make(connection: Any, password: str) -> None:
     # Since version 16 membership says by itself whether rights are inherited: a connection of
     # the service has a user's rights only between `set local role` and the end of a transaction.
     modern = connection.get_server_version().major >= _MEMBERSHIP_OPTIONS
+    for name, value in _TIMEOUTS.items():
+        await connection.execute(f"alter role {ROLE} set {name} = '{value}'")
     await connection.execute(f"grant {ENGINE_ROLE} to {ROLE}")
     await connection.execute(
         f"grant authenticated to {ROLE}" + (" with inherit false, set true" if modern else "")

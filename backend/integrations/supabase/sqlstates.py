@@ -13,8 +13,9 @@ from backend.errors import (
     NotPermitted,
 )
 
-ROLLED_BACK = frozenset({"40P01", "40001", "55P03"})
-"""Deadlock, serialisation failure, lock timeout: nothing happened, and the next try may work."""
+ROLLED_BACK = frozenset({"40P01", "40001"})
+"""Deadlock, serialisation failure: nothing happened, and the next try may work at once."""
+_LOCKED = "55P03"
 
 # Connection exceptions, operator intervention (also a statement timeout), no resources.
 _UNAVAILABLE_CLASSES = ("08", "57", "53")
@@ -51,8 +52,8 @@ def translate(error: Exception, *, doing: str) -> AssistantsError:
     state = sqlstate_of(error)
     if isinstance(error, ValueError) and isinstance(error, asyncpg.InterfaceError):
         return InputInvalid(f"{doing} was given an argument of another type.")
-    if state in ROLLED_BACK:
-        return DatabaseContended(f"{doing} was rolled back again and again ({state}).")
+    if state in ROLLED_BACK or state == _LOCKED:
+        return DatabaseContended(f"{doing} did nothing because of other transactions ({state}).")
     if not state or state.startswith(_UNAVAILABLE_CLASSES):
         return DatabaseUnavailable(f"{doing}: {type(error).__name__} {state}".rstrip())
     if purpose := _ON_PURPOSE.get(state):
