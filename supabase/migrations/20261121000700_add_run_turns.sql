@@ -108,8 +108,9 @@ set search_path = ''
 as $$
 declare
     v_run engine.runs;
+    v_joined boolean;
 begin
-    loop
+    for v_ended in 0..50 loop
         exit when exists (
             select from engine.runs r where r.session_id = p_session
             and r.status in ('ready', 'running', 'requires_action', 'cancelling'));
@@ -118,20 +119,28 @@ begin
         order by r.queued_no limit 1
         for no key update;
         exit when not found;
-        if not engine.join_path(v_run) then
-            perform engine.end_run(v_run, 'cancelled', null, '[]', 'deleted', null, null);
-        elsif v_run.cancel_requested_at is not null then
-            perform engine.end_run(v_run, 'cancelled', null, '[]', v_run.cancel_reason, null, null);
-        else
+        v_joined := engine.join_path(v_run);
+        if v_joined and v_run.cancel_requested_at is null then
             update engine.runs r
             set status = 'ready', run_after = pg_catalog.clock_timestamp() where r.id = v_run.id;
+            perform engine.wake('run');
+        elsif v_ended < 50 then
+            perform engine.end_run(v_run, 'cancelled', null, '[]',
+                case when v_joined then v_run.cancel_reason else 'deleted' end, null, null);
+        else
+            -- One transaction must not end thousands: the reaper goes on with this one.
+            update engine.runs r
+            set status = 'cancelling', lease_until = pg_catalog.clock_timestamp(),
+                cancel_reason = case when v_joined then r.cancel_reason else 'deleted' end
+            where r.id = v_run.id;
             perform engine.wake('run');
         end if;
     end loop;
 end
 $$;
 comment on function engine.promote(uuid) is
-'The session''s oldest waiting run is ready unless a live one holds the slot.';
+'The session''s oldest waiting run is ready unless a live one holds the slot. Cancelled ones before it
+have ended; after 50 of them the reaper takes over.';
 
 create function engine.request_cancel(p_run uuid, p_reason text) returns void
 language plpgsql

@@ -161,3 +161,21 @@ async def test_waiting_runs_are_superseded_too(chat: Chat) -> None:
 
     assert await chat.statuses(session) == ["cancelled", "cancelled", "ready"]
     assert await chat.path(session) == ["M1", "R1", "M2", "", "M3"]
+
+
+async def test_hundreds_of_cancelled_runs_end_in_turns_of_bounded_length(chat: Chat) -> None:
+    session = await chat.ada.start_session()
+    for number in range(131):
+        await chat.ada.say(session, f"M{number}")
+    await chat.ada.change("update public.chat_sessions set while_running = 'supersede'")
+
+    last = await chat.ada.say(session, "The last")
+
+    ended = (await chat.statuses(session)).count("cancelled")
+    assert 50 <= ended <= 52
+    for _ in range(3):
+        claims = await chat.worker.claim()
+    assert [claim["message_id"] for claim in claims] == [str(last)]
+    assert (await chat.statuses(session)).count("cancelled") == 131
+    outcomes = [row for row in await chat.messages(session) if row["role"] == "assistant"]
+    assert {row["reason"] for row in outcomes} == {"superseded"}
