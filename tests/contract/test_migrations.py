@@ -71,8 +71,8 @@ async def test_a_file_older_than_the_history_is_refused(database: Database) -> N
 
 
 async def test_a_migrations_own_timeouts_do_not_reach_the_next_one(database: Database) -> None:
-    first = Migration("29990101000000", "set_timeout", "set statement_timeout = '1ms'")
-    second = Migration("29990101000001", "take_time", "select pg_sleep(0.05)")
+    first = Migration("29990101000000", "set_timeout", "set statement_timeout = '500ms'")
+    second = Migration("29990101000001", "take_time", "select pg_sleep(1)")
     assert len(await applied(database, first, second)) == 2
 
 
