@@ -44,8 +44,10 @@ class Flusher:
     async def flush(self) -> None:
         """Send what waits now; what could not be sent waits again."""
         self._something_waits.clear()
-        taken = [(run, run.log.take()) for run in self._waiting]
+        # What an attempt says that lost its run would mix with the words of the next one.
+        ours = [run for run in self._waiting if run.stopped is not Stop.LOST]
         self._waiting.clear()
+        taken = [(run, run.log.take()) for run in ours]
         batch = [(run, events) for run, events in taken if events]
         if not batch:
             return

@@ -133,7 +133,9 @@ class LiveRuns:
         return iter(tuple(self._runs.values()))
 
     def add(self, run: LiveRun) -> None:
-        """The run is ours."""
+        """The run is ours; an older claim of the same run is lost, if we had one."""
+        if (older := self._runs.get(run.claim.run_id)) is not None:
+            older.stop(Stop.LOST)
         self._runs[run.claim.run_id] = run
         self.none_left.clear()
 

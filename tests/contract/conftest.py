@@ -39,6 +39,6 @@ async def gateway(
             url = stack.enter_context(transaction_pooler(service_url))
             await answers(url)
         async with AsyncpgGateway(
-            url, SystemClock(), size=4, timeout_s=5, through_pooler=through_pooler
+            url, SystemClock(), size=4, timeout_s=2, through_pooler=through_pooler
         ) as made:
             yield made

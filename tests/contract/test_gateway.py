@@ -21,6 +21,7 @@ from backend.ports.clock import SystemClock
 from backend.ports.gateway import Caller
 from tests.support.chat import Chat
 from tests.support.identities import ADA, BOB
+from tests.support.processes import until
 from tests.support.worker import text
 
 ADA_CALLS = Caller(dict(ADA.claims or {}))
@@ -222,6 +223,25 @@ async def test_no_connection_is_held_between_calls(chat: Chat, gateway: AsyncpgG
         " where usename = 'assistants_service' and state <> 'idle'"
     )
     assert busy == 0
+
+
+async def test_a_call_that_takes_too_long_does_not_go_on_in_the_server(
+    chat: Chat, gateway: AsyncpgGateway
+) -> None:
+    await chat.admin.execute(
+        "create function engine.trial() returns jsonb language plpgsql as"
+        " $$ begin perform pg_sleep(60); return '1'; end $$;"
+        " grant execute on function engine.trial to public"
+    )
+    with pytest.raises(DatabaseUnavailable):
+        await gateway.call("engine.trial", {})
+
+    async def is_over() -> bool:
+        sql = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"
+        return bool(await chat.admin.fetchval(sql) == 0)
+
+    await until(is_over, within_s=3)
+    assert await claim(gateway) == []
 
 
 async def test_ids_may_be_text(chat: Chat, gateway: AsyncpgGateway) -> None:

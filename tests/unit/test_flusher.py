@@ -161,3 +161,14 @@ async def test_events_that_are_refused_for_good_stop_their_run_and_no_other() ->
     await bench.flusher.flush()
     assert (one.stopped, other.stopped) == (Stop.REFUSED, None)
     assert {"other"} in [{run["run_id"] for run in batch} for batch in bench.sent()]
+
+
+async def test_words_of_an_attempt_that_lost_its_run_are_not_sent() -> None:
+    bench = Bench(returns(NONE_LOST))
+    old, new = a_run("same"), a_run("same")
+    for run, words in ((old, "stale"), (new, "fresh")):
+        run.say(words)
+        bench.flusher.mark(run)
+    old.stop(Stop.LOST)
+    await bench.flusher.flush()
+    assert bench.texts() == ["fresh"]

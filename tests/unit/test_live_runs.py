@@ -75,6 +75,7 @@ def test_an_old_claim_that_ends_does_not_remove_the_new_one_of_the_same_run() ->
     old, new = a_run(fence=1), a_run(fence=2)
     live.add(old)
     live.add(new)
+    assert (old.stopped, new.stopped) == (Stop.LOST, None)
     live.discard(old)
     assert live.get("r") is new
     assert not live.none_left.is_set()

@@ -120,6 +120,9 @@ class AsyncpgGateway:
         async with self._pool.acquire(timeout=self._timeout_s) as connection:
             try:
                 return await self._run(connection, statement, arguments, identity)
+            except TimeoutError:
+                # The driver is telling the server to stop; hanging up now would leave it at work.
+                raise
             except CONNECTION_ERRORS:
                 # In an unknown state: nobody may get it after us.
                 connection.terminate()

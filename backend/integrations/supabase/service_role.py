@@ -20,8 +20,8 @@ _MEMBERSHIP_OPTIONS = 16
 # A worker gives way to whoever holds a lock, and nothing of it hangs for ever.
 _TIMEOUTS = {
     "lock_timeout": "2s",
-    "statement_timeout": "15s",
-    "idle_in_transaction_session_timeout": "15s",
+    "statement_timeout": "10s",
+    "idle_in_transaction_session_timeout": "10s",
 }
 _ADVICE = (
     f"This login may not make the role {ROLE}: {{said}}. Run as a role that may (on Supabase: "
