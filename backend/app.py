@@ -115,7 +115,7 @@ def doctor(settings: Settings) -> list[Check]:
 
 def catalogue(settings: Settings, clock: Clock) -> ModelCatalogue:
     """Return who serves which model."""
-    return PrefixCatalogue({"offline": OfflineModel(clock, may_crash=settings.offline_crashes)})
+    return PrefixCatalogue({"offline": OfflineModel(clock, trials=settings.offline_trials)})
 
 
 def _gateway(settings: Settings, clock: Clock, *, size: int) -> AsyncpgGateway:

@@ -47,8 +47,8 @@ class Settings(BaseSettings):
     """How often one run may ask for tools before it ends as incomplete."""
     worker_max_text_bytes: int = Field(default=400_000, ge=1, le=1_000_000)
     """A longer answer is cut there and its run ends as incomplete."""
-    offline_crashes: bool = False
-    """Lets a script for the offline model kill the worker; for fault tests only."""
+    offline_trials: bool = False
+    """Lets scripts for the offline model take their time and kill the worker; for tests only."""
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=0, le=65535)
 

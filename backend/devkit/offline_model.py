@@ -43,21 +43,23 @@ from backend.ports.replies import collect
 DIMENSIONS = 256
 _NOTICE = "This is offline:demo, a deterministic stand-in and no language model."
 _QUOTED_CHARS = 200
+_LONGEST_MS = 2_000
 _WORDS_BETWEEN_YIELDS = 32
 
 
 class OfflineModel:
     """Serves `offline:demo`."""
 
-    def __init__(self, clock: Clock, *, may_crash: bool = False) -> None:
+    def __init__(self, clock: Clock, *, trials: bool = False) -> None:
         """Ready to answer.
 
         Args:
             clock: For scripted delays.
-            may_crash: Whether a script may kill this process; for fault tests only.
+            trials: Whether a script may kill this process and take as long as it likes; for tests
+                only, because any user can write one.
         """
         self._clock = clock
-        self._may_crash = may_crash
+        self._trials = trials
 
     async def generate(self, request: ModelRequest) -> ModelReply:
         """Return the whole answer at once."""
@@ -74,13 +76,14 @@ class OfflineModel:
         round_ = _rounds_before(request.messages)
         calls = _calls(request, script, asked, round_)
         words = _words(request, script, asked, silent=bool(calls))
-        await self._clock.sleep(script.first_delay_ms / 1000)
+        pace = self._pace(script, len(words))
+        await self._clock.sleep(script.first_delay_ms * pace)
         for number, word in enumerate(words):
             trouble.arise(number)
             if trouble.truncates(number):
                 return
             if script.delay_ms and number:
-                await self._clock.sleep(script.delay_ms / 1000)
+                await self._clock.sleep(script.delay_ms * pace)
             elif number % _WORDS_BETWEEN_YIELDS == _WORDS_BETWEEN_YIELDS - 1:
                 await self._clock.sleep(0)
             yield TextDelta(word)
@@ -93,8 +96,15 @@ class OfflineModel:
         yield Finished(reason, _usage(request, words, calls))
         trouble.arise_at_end()
 
+    def _pace(self, script: Script, words: int) -> float:
+        """Return seconds for a scripted millisecond: a slot belongs to everybody."""
+        wanted_ms = script.first_delay_ms + script.delay_ms * words
+        if self._trials or wanted_ms <= _LONGEST_MS:
+            return 0.001
+        return 0.001 * _LONGEST_MS / wanted_ms
+
     def _trouble(self, fault: Fault | None, asked: str, attempt: int) -> "_Trouble":
-        if fault and fault.kind.startswith("crash") and not self._may_crash:
+        if fault and fault.kind.startswith("crash") and not self._trials:
             raise ScriptInvalid("The offline script may not crash the worker here.")
         return _Trouble(fault if fault and attempt <= fault.attempts else None, asked)
 

@@ -14,8 +14,8 @@ Every key may be left out:
 
 The kinds of fault: `retryable` and `rate_limited` may pass, `fatal` does not, `truncated` ends
 the stream without a final event, `defect` is an error that nobody expects. `crash` kills the
-process after so many words, `crash_at_end` when all is said but nothing is stored; both only
-where the operator allows it.
+process after so many words, `crash_at_end` when all is said but nothing is stored. Both, and
+delays of more than two seconds in all, only where the operator allows trials.
 """
 
 import re

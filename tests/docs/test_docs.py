@@ -7,7 +7,7 @@ import pytest
 from typer.main import get_command
 
 from backend.cli import commands
-from backend.settings import DATA_VARIABLE, Settings
+from backend.settings import DATA_VARIABLE, OwnerSettings, Settings
 from tests.docs.conftest import Checkout
 from tests.docs.pages import DATA_MODEL, README, broken_links, pages, program, rows_below
 
@@ -69,7 +69,8 @@ def test_the_javascript_of_the_data_model_says_what_the_page_says(checkout: Chec
 
 
 def test_the_readme_names_every_setting_and_no_other() -> None:
-    known = {name.upper() for name in Settings.model_fields} | {DATA_VARIABLE}
+    fields = {**Settings.model_fields, **OwnerSettings.model_fields}
+    known = {name.upper() for name in fields} | {DATA_VARIABLE}
 
     assert sorted(rows_below(README, "Configuration")) == sorted(known)
 

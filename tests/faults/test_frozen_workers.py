@@ -36,7 +36,7 @@ async def test_the_finish_of_a_worker_that_lost_its_run_is_refused(scene: Scene)
 async def test_a_worker_frozen_during_a_flush_leaves_no_gap_and_no_double(scene: Scene) -> None:
     async with slow_network(scene.workshop.database_url) as (url, network):
         frozen = await scene.workshop.ready(DATABASE_URL=url)
-        await scene.ask(SLOW)
+        await scene.ask(script(deltas=200, delay_ms=20))
         await scene.until_streaming()
         network.stop()
         await network.until_kept(b"word")

@@ -32,8 +32,7 @@ async def test_a_worker_that_dies_at_this_point_costs_no_answer(
     scene: Scene, fault: dict[str, object]
 ) -> None:
     await scene.ask(script(deltas=30, delay_ms=5, fault=fault), "and then?")
-    first = await scene.workshop.ready()
-    await first.ended()
+    await scene.workshop.start().ended()
     await scene.workshop.ready()
     await scene.until_idle()
     assert await scene.fences() == [2, 1]
@@ -48,8 +47,7 @@ async def test_a_run_that_kills_every_worker_ends_as_failed_with_the_text_that_w
     fault = {"kind": "crash", "after": 20, "attempts": 99}
     await scene.ask(script(deltas=30, delay_ms=10, fault=fault), "and then?")
     for _ in range(2):
-        worker = await scene.workshop.ready()
-        await worker.ended()
+        await scene.workshop.start().ended()
     await scene.workshop.ready()
     await scene.until_idle()
     failed, answered = await scene.outcomes()

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 LEASE_S = 1.0
 _PATIENCE_S = 30.0
 _PAUSE_S = 0.01
-_FAST = {"WORKER_LEASE_S": str(LEASE_S), "WORKER_POLL_S": "0.1", "OFFLINE_CRASHES": "true"}
+_FAST = {"WORKER_LEASE_S": str(LEASE_S), "WORKER_POLL_S": "0.1", "OFFLINE_TRIALS": "true"}
 
 
 class WorkerProcess:

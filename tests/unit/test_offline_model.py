@@ -1,5 +1,6 @@
 """The stand-in for a language model: always the same, on every path that a real one has."""
 
+import asyncio
 import json
 import math
 from collections.abc import Sequence
@@ -126,6 +127,19 @@ async def test_words_before_a_fault_are_heard() -> None:
 async def test_nobody_can_crash_a_worker_where_the_operator_does_not_allow_it() -> None:
     reply = await answer(script(fault={"kind": "crash"}))
     assert "may not crash" in reply.text
+
+
+async def test_nobody_can_hold_a_worker_for_long_where_the_operator_does_not_allow_it() -> None:
+    for trials, longest_s in ((False, 2.0), (True, 600.0)):
+        clock = ManualClock()
+        text = script(deltas=10, first_delay_ms=60_000, delay_ms=60_000)
+        model = OfflineModel(clock, trials=trials)
+        began = clock.now
+        reply = asyncio.create_task(model.generate(request(text)))
+        while not reply.done():
+            await clock.advance(0.1)
+        assert clock.now - began <= longest_s + 0.2
+        assert clock.now - began > longest_s * 0.9
 
 
 async def test_a_wrong_script_is_answered_with_what_is_wrong() -> None:
