@@ -66,43 +66,52 @@ class PostgresWakeups:
 
     async def _listen(self, wake: Callable[[str], None]) -> None:
         try:
-            connection = await asyncpg.connect(
-                self._url,
-                timeout=_TIMEOUT_S,
-                command_timeout=_TIMEOUT_S,
-                statement_cache_size=0,
-                server_settings={"application_name": "assistants-listener"},
-            )
+            connection = await self._connect()
+            try:
+                await self._hear(connection, wake)
+            finally:
+                connection.terminate()
         except (asyncpg.PostgresError, *CONNECTION_ERRORS) as error:
             raise translate(error, doing="Listening") from None
+
+    async def _connect(self) -> Any:
+        return await asyncpg.connect(
+            self._url,
+            timeout=_TIMEOUT_S,
+            command_timeout=_TIMEOUT_S,
+            statement_cache_size=0,
+            server_settings={"application_name": "assistants-listener"},
+        )
+
+    async def _hear(self, connection: Any, wake: Callable[[str], None]) -> None:
+        lost = asyncio.Event()
+        probe = _PROBE + self._clock.new_id()
+        heard = asyncio.Event()
+
+        def on_notice(_connection: Any, _pid: int, _channel: str, payload: str) -> None:
+            if payload == probe:
+                heard.set()
+            elif not payload.startswith(_PROBE):
+                wake(payload)
+
+        connection.add_termination_listener(lambda _connection: lost.set())
+        await connection.add_listener(CHANNEL, on_notice)
+        await self._announce(probe)
+        if not await self._clock.wait(heard, _PROBE_S):
+            raise ListenImpossible
+        _log.info(LISTENING_STARTED)
+        # Whatever was announced before this moment went unheard.
+        wake(RUN)
+        while not await self._clock.wait(lost, _ALIVE_S):
+            # A peer that vanished without a word is noticed by asking.
+            await connection.execute("select 1")
+        raise DatabaseUnavailable("The listening connection was lost.")
+
+    async def _announce(self, probe: str) -> None:
+        # From elsewhere: a pooler may bring a notification back to whoever sends it, and to nobody
+        # else.
+        connection = await self._connect()
         try:
-            await _hear(connection, wake, self._clock)
-        except (asyncpg.PostgresError, *CONNECTION_ERRORS) as error:
-            raise translate(error, doing="Listening") from None
+            await connection.execute(f"notify {CHANNEL}, '{probe}'")
         finally:
             connection.terminate()
-
-
-async def _hear(connection: Any, wake: Callable[[str], None], clock: Clock) -> None:
-    lost = asyncio.Event()
-    probe = _PROBE + clock.new_id()
-    heard = asyncio.Event()
-
-    def on_notice(_connection: Any, _pid: int, _channel: str, payload: str) -> None:
-        if payload == probe:
-            heard.set()
-        elif not payload.startswith(_PROBE):
-            wake(payload)
-
-    connection.add_termination_listener(lambda _connection: lost.set())
-    await connection.add_listener(CHANNEL, on_notice)
-    await connection.execute(f"notify {CHANNEL}, '{probe}'")
-    if not await clock.wait(heard, _PROBE_S):
-        raise ListenImpossible
-    _log.info(LISTENING_STARTED)
-    # Whatever was announced before this moment went unheard.
-    wake(RUN)
-    while not await clock.wait(lost, _ALIVE_S):
-        # A peer that vanished without a word is noticed by asking.
-        await connection.execute("select 1")
-    raise DatabaseUnavailable("The listening connection was lost.")
