@@ -36,8 +36,10 @@ def main() -> None:
 def up(
     data: Data = None,
     workers: Annotated[int, typer.Option(min=0, max=64, help="How many workers.")] = 1,
-    port: Annotated[int | None, typer.Option(help="Of the Supabase URL.")] = None,
-    api_port: Annotated[int | None, typer.Option(help="Of the HTTP service.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Of the Supabase URL.")] = None,
+    api_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Of the HTTP service.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Say where all is as JSON.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Return once all is ready.")] = False,
 ) -> None:
