@@ -13,6 +13,7 @@ _OURS = "('public'::regnamespace, 'engine'::regnamespace)"
 # Definer functions of `engine` and who may execute them: anything not listed is nobody's.
 _EXECUTABLE = {
     "assistants_engine": {
+        "announce_events",
         "checkpoint_run",
         "claim_runs",
         "fail_run",
@@ -21,7 +22,7 @@ _EXECUTABLE = {
         "heartbeat_runs",
         "park_run",
         "purge",
-        "read_events",
+        "read_streams",
         "reap_runs",
         "release_run",
         "run_history",
@@ -30,6 +31,7 @@ _EXECUTABLE = {
     "authenticated": {
         "cancel_own_run",
         "find_messages",
+        "open_stream",
         "regenerate_own",
         "submit_own_outputs",
         # used by a check constraint and an index, as whoever writes the row
@@ -155,7 +157,13 @@ def test_no_function_of_public_has_more_rights_than_its_caller(catalogue: Databa
 
     assert sorted(functions) == [
         (name, "f")
-        for name in ("cancel_run", "regenerate", "search_messages", "submit_tool_outputs")
+        for name in (
+            "cancel_run",
+            "read_stream",
+            "regenerate",
+            "search_messages",
+            "submit_tool_outputs",
+        )
     ]
 
 
@@ -183,7 +191,7 @@ def test_a_role_may_execute_exactly_these_functions_of_the_engine(
 
 
 @pytest.mark.parametrize(
-    ("role", "expected"), [("anon", 0), ("authenticated", 4), ("service_role", 0)]
+    ("role", "expected"), [("anon", 0), ("authenticated", 5), ("service_role", 0)]
 )
 def test_only_signed_in_users_may_execute_what_is_in_public(
     catalogue: Database, role: str, expected: int

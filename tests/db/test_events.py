@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from tests.support.chat import Chat
-from tests.support.worker import Claim, delta, text
+from tests.support.worker import Claim, delta
 
 
 async def test_a_flush_stores_the_events_of_several_runs_and_names_the_lost_ones(
@@ -33,8 +33,8 @@ async def test_a_flush_that_is_sent_twice_is_harmless(chat: Chat) -> None:
     for words in ("first", "second"):
         assert await chat.worker.flush(claim, delta(1, message, words)) == {"lost": [], "busy": []}
 
-    (event,) = (await chat.worker.read_events(claim["run_id"]))["events"]
-    assert event["data"]["text"] == "first"
+    (event,) = (await chat.worker.read_stream(claim))["events"]
+    assert event["text"] == "first"
 
 
 async def test_the_terminal_event_follows_the_last_one_and_says_how_it_ended(chat: Chat) -> None:
@@ -46,10 +46,10 @@ async def test_the_terminal_event_follows_the_last_one_and_says_how_it_ended(cha
         claim, "A door", message_id=message, events=[delta(2, message, "door")]
     )
 
-    read = await chat.worker.read_events(claim["run_id"])
+    read = await chat.worker.read_stream(claim)
     assert [event["seq"] for event in read["events"]] == [1, 2, 3]
-    assert read["events"][-1]["type"] == "run.completed"
-    last = read["events"][-1]["data"]
+    last = read["events"][-1]
+    assert last["type"] == "run.completed"
     assert (last["message_id"], last["status"], last["error"]) == (str(message), "completed", None)
 
 
@@ -95,23 +95,6 @@ async def test_a_text_that_is_stored_is_not_discarded(chat: Chat) -> None:
     assert (again["discarded_message_id"], again["next_ordinal"]) == (None, 1)
 
 
-async def test_a_reader_gets_what_lies_behind_its_cursor(chat: Chat) -> None:
-    claim = await chat.claimed()
-    message = uuid4()
-    await chat.worker.flush(claim, *(delta(seq, message, str(seq)) for seq in range(1, 6)))
-
-    read = await chat.worker.read_events(claim["run_id"], after=3)
-
-    assert [event["seq"] for event in read["events"]] == [4, 5]
-    assert (read["status"], read["snapshot"]) == ("running", None)
-
-
-async def test_a_run_that_is_not_there_is_not_in_the_answer(chat: Chat) -> None:
-    cursors = [{"run_id": str(uuid4()), "after": 0}]
-
-    assert await chat.worker.call("read_events", cursors) == []
-
-
 async def test_events_are_purged_when_their_time_is_over(chat: Chat) -> None:
     claim = await _ended(chat)
     fresh = await _ended(chat)
@@ -129,23 +112,6 @@ async def test_events_of_a_run_that_goes_on_are_never_purged(chat: Chat) -> None
     await chat.admin.execute("update engine.events set created_at = now() - interval '1 day'")
 
     assert (await chat.worker.call("purge", 100))["events"] == 0
-
-
-async def test_a_reader_that_comes_after_the_purge_gets_a_snapshot(chat: Chat) -> None:
-    claim = await chat.claimed()
-    said = await chat.worker.say(claim, "Rolling.")
-    await chat.worker.flush(claim, delta(1, said, "Rolling."))
-    await chat.worker.finish(claim, "A sev", status="incomplete", reason="max_output_tokens")
-    await _let_an_hour_pass(chat, claim)
-    await chat.worker.call("purge", 100)
-
-    read = await chat.worker.read_events(claim["run_id"], after=1)
-
-    assert (read["status"], read["events"]) == ("incomplete", [])
-    assert [(m["content"], m["status"], m["reason"]) for m in read["snapshot"]] == [
-        (text("Rolling."), "completed", None),
-        (text("A sev"), "incomplete", "max_output_tokens"),
-    ]
 
 
 async def test_the_purge_takes_no_more_runs_than_asked_for(chat: Chat) -> None:

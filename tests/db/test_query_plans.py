@@ -143,6 +143,28 @@ async def test_a_heartbeat_reads_its_own_runs(connection: Any) -> None:
     assert reads.rows["runs"] - before.rows["runs"] <= 200
 
 
+async def test_streams_read_what_is_new_and_no_run_that_waits(connection: Any) -> None:
+    hot = await connection.fetch(
+        "select session_id::text, id::text as run_id, 2 as after from engine.runs"
+        " where status = 'running' order by id limit 40"
+    )
+    deep = await connection.fetchrow(
+        "select session_id::text, id::text as run_id, 1 as after from engine.runs"
+        " where session_id = $1 order by queued_no desc limit 1",
+        DEEP_SESSION,
+    )
+    before = await _reads(connection)
+
+    cursors = [dict(cursor) for cursor in (*hot, deep)]
+    read = await connection.fetchval("select engine.read_streams($1)", cursors)
+
+    reads = await _reads(connection)
+    assert [len(found["events"]) for found in read] == [0] * 40 + [1]
+    assert reads.whole == before.whole
+    assert reads.rows["events"] - before.rows["events"] <= 5
+    assert reads.rows["runs"] - before.rows["runs"] <= 41 * 5
+
+
 async def test_the_reaper_with_nothing_to_do_reads_nothing(connection: Any) -> None:
     await connection.fetchval("select engine.reap_runs(16)")
 

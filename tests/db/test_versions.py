@@ -62,7 +62,10 @@ async def test_a_lost_worker_is_replaced(database_of: OpenDatabase, major: int) 
         assert (claim["fence"], claim["discarded_message_id"]) == (2, str(seen))
         assert await chat.worker.finish(lost) == {"state": "lost"}
         assert (await chat.worker.finish(claim))["state"] == "stored"
-        assert (await chat.worker.read_events(claim["run_id"]))["status"] == "completed"
+        read = await chat.worker.read_stream(claim)
+        assert [event["type"] for event in read["events"]] == ["message.delta", "run.completed"]
+        again = await chat.ada.read_stream(claim["session_id"], f"{claim['run_id']}:1")
+        assert (again["resumed"], again["events"]) == (True, read["events"][1:])
 
 
 async def _work_through_every_function(chat: Chat) -> None:

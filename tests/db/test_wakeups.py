@@ -1,36 +1,14 @@
 """Wake-ups: hints that are sent at the commit, may be skipped, and never fail a write."""
 
-import asyncio
-from typing import Any
-
 import pytest
 
 from tests.support.chat import Chat
-
-
-class Listener:
-    """Hears what the database says on the workers' channel."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-        self._heard: asyncio.Queue[str] = asyncio.Queue()
-
-    async def start(self) -> None:
-        await self._connection.add_listener("assistants_wake", self._hear)
-
-    async def heard(self) -> list[str]:
-        """Return everything that was sent before this call."""
-        # Notifications come before the answer to the next statement.
-        await self._connection.execute("select 1")
-        return [self._heard.get_nowait() for _ in range(self._heard.qsize())]
-
-    def _hear(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
-        self._heard.put_nowait(payload)
+from tests.support.listener import Listener
 
 
 @pytest.fixture
 async def listener(chat: Chat) -> Listener:
-    made = Listener(await chat.line().open())
+    made = Listener(await chat.line().open(), "assistants_wake")
     await made.start()
     return made
 

@@ -83,6 +83,10 @@ class Browser:
         rows = await self.fetch("select * from public.submit_tool_outputs($1, $2)", run, outputs)
         return rows[0]
 
+    async def read_stream(self, session: UUID | str, last_event_id: str | None = None) -> Any:
+        """Return what the session has streamed behind the event."""
+        return await self.value("select public.read_stream($1, $2)", session, last_event_id)
+
     async def search(self, query: str | None, **options: Any) -> list[UUID]:
         """Return the ids of the messages that were found, newest first."""
         named = "".join(f", {name} => ${no}" for no, name in enumerate(options, 2))

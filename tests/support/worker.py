@@ -130,9 +130,10 @@ class Worker:
         """Return how many runs were taken back or ended."""
         return await self.call("reap_runs", limit)
 
-    async def read_events(self, run: Any, after: int = 0) -> Any:
-        """Return what a reader of one run's stream is sent."""
-        (found,) = await self.call("read_events", [{"run_id": str(run), "after": after}])
+    async def read_stream(self, claim: Claim, after: int = 0) -> Any:
+        """Return what a reader of the session gets behind this event of the run."""
+        cursor = {"session_id": claim["session_id"], "run_id": claim["run_id"], "after": after}
+        (found,) = await self.call("read_streams", [cursor])
         return found
 
     def _held(self, claim: Claim) -> tuple[Any, ...]:
