@@ -1,6 +1,7 @@
 """What counts as content: a description in Python and the database agree on every value."""
 
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -160,9 +161,11 @@ async def test_text_is_what_the_text_parts_say_one_to_a_line(chat: Chat) -> None
 
 
 _DEEP = "[" * 300 + "]" * 300
+# A few kilobytes on the disk and, written out, gigabytes.
+_GROWING = [f"[{', '.join(['1e131071'] * 500)}]", f"[{', '.join(['1e-16383'] * 500)}]"]
 
 
-@pytest.mark.parametrize("value", [_DEEP, "1e100000", "-1e301"])
+@pytest.mark.parametrize("value", [_DEEP, "1e100000", "-1e301", *_GROWING])
 async def test_json_that_not_every_reader_takes_is_refused(database: Database, value: str) -> None:
     content = f'[{{"type": "text", "text": "hi", "x": {value}}}]'
     tools = f'[{{"type": "function", "function": {{"name": "f", "parameters": {value}}}}}]'
@@ -174,3 +177,23 @@ async def test_json_that_not_every_reader_takes_is_refused(database: Database, v
             await connection.execute("select engine.check_tools($1, '{function}')", tools)
     finally:
         await connection.close()
+
+
+@pytest.mark.parametrize("value", _GROWING)
+async def test_json_that_grows_when_it_is_written_out_is_refused_as_metadata_and_as_an_output(
+    chat: Chat, value: str
+) -> None:
+    session = await chat.ada.start_session()
+    with pytest.raises(asyncpg.CheckViolationError):
+        await chat.ada.fetch(
+            "insert into public.messages (session_id, content, metadata)"
+            f" values ($1, '\"Hi\"', '{{\"x\": {value}}}')",
+            session,
+        )
+    claim = await chat.claimed()
+    await chat.worker.park(claim, "call_1")
+    outputs = f'[{{"call_id": "call_1", "output": {value}}}]'
+    with pytest.raises(asyncpg.CheckViolationError):
+        await chat.ada.fetch(
+            f"select * from public.submit_tool_outputs($1, '{outputs}')", UUID(claim["run_id"])
+        )

@@ -1,11 +1,12 @@
 """Deleting messages: their runs are cancelled, their children stay on the path."""
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
 from tests.support.chat import Chat
+from tests.support.worker import delta, text
 
 
 async def test_deleting_a_message_hands_its_children_to_the_grandparent(chat: Chat) -> None:
@@ -137,6 +138,22 @@ async def test_a_text_said_on_the_way_can_be_deleted_while_the_run_goes_on(chat:
 
     assert await chat.statuses(claim["session_id"]) == ["completed"]
     assert await chat.path(claim["session_id"]) == ["M1", "A seven."]
+
+
+async def test_a_deleted_text_does_not_come_back_in_the_outcome(chat: Chat) -> None:
+    await chat.configure(max_failures=1)
+    claim = await chat.claimed()
+    said = uuid4()
+    await chat.worker.flush(claim, delta(1, said, "a secret"))
+    stored = {"message_id": str(said), "ordinal": 0, "content": text("a secret")}
+    await chat.worker.checkpoint(claim, said=stored)
+    await chat.ada.delete("messages", said)
+    await chat.let_leases_expire()
+
+    await chat.worker.reap()
+
+    outcome = await chat.outcome(claim["run_id"])
+    assert (outcome["error"], outcome["content"]) == ("worker_lost", [])
 
 
 async def test_deleting_nothing_is_no_error(chat: Chat) -> None:

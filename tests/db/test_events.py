@@ -26,6 +26,23 @@ async def test_a_flush_stores_the_events_of_several_runs_and_names_the_lost_ones
     assert await chat.events(lost["run_id"]) == []
 
 
+async def test_of_two_attempts_in_one_flush_only_the_newest_speaks(chat: Chat) -> None:
+    old = await chat.claimed()
+    await chat.worker.release(old)
+    new = await chat.worker.claim_one()
+    batch = [
+        {"run_id": c["run_id"], "fence": c["fence"], "events": [delta(1, uuid4(), words)]}
+        for c, words in ((new, "new"), (old, "old"))
+    ]
+
+    for given in (batch, batch[::-1]):
+        answer = await chat.worker.call("flush_events", chat.worker.name, given)
+
+        assert answer == {"lost": [], "busy": []}
+        (event,) = (await chat.worker.read_stream(new))["events"]
+        assert event["text"] == "new"
+
+
 async def test_a_flush_that_is_sent_twice_is_harmless(chat: Chat) -> None:
     claim = await chat.claimed()
     message = uuid4()
