@@ -4,6 +4,12 @@ AssistantsError                       code, http_status, retryable
 ├── Rejected                          4xx: trying again changes nothing
 │   ├── SettingsInvalid               a setting is missing or wrong; names the variable
 │   ├── InputInvalid                  the database or a parser refuses the input
+│   ├── RequestInvalid                the request is not what this address takes
+│   ├── PayloadTooLarge               the body is over the limit
+│   ├── TooManyRequests               over a limit of this service; says when to come back
+│   ├── Unauthenticated               there is no token, or one that does not hold
+│   ├── SignatureInvalid              a webhook that nobody who knows the secret has signed
+│   ├── WebhookNotConfigured          this service has no secret to verify webhooks with
 │   ├── NotPermitted                  not yours, or not there
 │   ├── NotFound                      there is no such thing
 │   ├── Conflict                      the state of the rows does not allow it
@@ -11,6 +17,8 @@ AssistantsError                       code, http_status, retryable
 │   ├── AssistantNotFound             it was deleted meanwhile
 │   ├── ModelNotFound                 no provider serves this model id
 │   ├── ModelRefused                  the provider refuses this request for good
+│   │   ├── ModelContextExceeded      the conversation is longer than the model takes
+│   │   └── ModelQuotaExceeded        the account with the provider is used up
 │   ├── MigrationRefused              the database's history and the files disagree
 │   ├── ServiceRoleRefused            the host does not let this login make roles
 │   ├── LocalStackFailed              the embedded stack could not be started or used
@@ -18,8 +26,10 @@ AssistantsError                       code, http_status, retryable
 └── DependencyFailed                  5xx: may work later, retried with backoff
     ├── DatabaseUnavailable           no connection, or lost during the call
     ├── DatabaseContended             still deadlocked or not serialisable after all tries
+    ├── IdentityUnavailable           the issuer's keys cannot be had now
     ├── ModelUnavailable              the provider failed or could not be reached
-    │   └── ModelRateLimited          it says when to come back
+    │   ├── ModelRateLimited          it says when to come back
+    │   └── ModelReplyUnreadable      it answered what nobody can read
     ├── ModelStreamTruncated          the stream ended without its final event
     └── InternalFailure               a defect of ours, or a row that nobody expected
 
@@ -56,6 +66,63 @@ class InputInvalid(Rejected):
 
     code = "input_invalid"
     http_status = 422
+
+
+class RequestInvalid(Rejected):
+    """The request is not what this address takes; the message says where."""
+
+    code = "request_invalid"
+
+
+class PayloadTooLarge(Rejected):
+    """The body is over the limit."""
+
+    code = "payload_too_large"
+    http_status = 413
+
+
+class TooManyRequests(Rejected):
+    """A limit of this service is reached.
+
+    Attributes:
+        retry_after_s: When to come back.
+    """
+
+    code = "too_many_requests"
+    http_status = 429
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Unauthenticated(Rejected):
+    """There is no token, or one that does not hold; why is for the log alone.
+
+    Attributes:
+        why: A short code such as `expired`, for the log and never for the caller.
+    """
+
+    code = "unauthenticated"
+    http_status = 401
+
+    def __init__(self, why: str) -> None:
+        super().__init__("A valid session token is needed: Authorization: Bearer <token>.")
+        self.why = why
+
+
+class SignatureInvalid(Rejected):
+    """A webhook that nobody who knows the secret has signed just now."""
+
+    code = "signature_invalid"
+    http_status = 401
+
+
+class WebhookNotConfigured(Rejected):
+    """This service has no secret to verify webhooks with."""
+
+    code = "webhook_not_configured"
+    http_status = 404
 
 
 class NotPermitted(Rejected):
@@ -103,6 +170,18 @@ class ModelRefused(Rejected):
     """The provider refuses this request and will refuse it again."""
 
     code = "model_refused"
+
+
+class ModelContextExceeded(ModelRefused):
+    """The conversation is longer than the model takes."""
+
+    code = "model_context_exceeded"
+
+
+class ModelQuotaExceeded(ModelRefused):
+    """The account with the provider has no credit left, or is over its own spending limit."""
+
+    code = "model_quota_exceeded"
 
 
 class MigrationRefused(Rejected):
@@ -161,6 +240,12 @@ class DatabaseContended(DependencyFailed):
     code = "database_contended"
 
 
+class IdentityUnavailable(DependencyFailed):
+    """The keys of the token's issuer cannot be had now, so no token can be verified."""
+
+    code = "identity_unavailable"
+
+
 class ModelUnavailable(DependencyFailed):
     """The provider failed or could not be reached."""
 
@@ -180,6 +265,13 @@ class ModelRateLimited(ModelUnavailable):
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class ModelReplyUnreadable(ModelUnavailable):
+    """The provider answered, but not in its own format, or with arguments that are no object."""
+
+    code = "model_reply_unreadable"
+    http_status = 502
 
 
 class ModelStreamTruncated(DependencyFailed):

@@ -3,11 +3,11 @@
 import json
 import os
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from backend.errors import SettingsInvalid
 
@@ -37,7 +37,18 @@ class Settings(BaseSettings):
     supabase_publishable_key: str | None = None
     supabase_secret_key: SecretStr | None = None
     clerk_issuer: str | None = None
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Origins of the frontends, comma-separated: for CORS, and for the `azp` of tokens."""
+    webhook_secret: SecretStr | None = None
+    """`whsec_…`, as in the project's Vault; without it webhooks are refused."""
+    webhook_secret_previous: SecretStr | None = None
+    """Still taken while the secret is being changed."""
+    realtime_broadcast: Literal["auto", "off"] = "auto"
+    openai_api_key: SecretStr | None = None
+    openai_base_url: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_folder: str = "Logs"
+    """Where errors are kept as well, in files that rotate; empty for none."""
     worker_concurrency: int = Field(default=32, ge=1, le=1000)
     worker_lease_s: float = Field(default=10.0, ge=0.5, le=600)
     worker_drain_s: float = Field(default=25.0, ge=0, le=3600)
@@ -51,6 +62,26 @@ class Settings(BaseSettings):
     """Lets scripts for the offline model take their time and kill the worker; for tests only."""
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=0, le=65535)
+    api_max_streams: int = Field(default=5000, ge=1, le=100_000)
+    """Open streams of one process."""
+    api_max_streams_per_user: int = Field(default=20, ge=1, le=10_000)
+    api_heartbeat_s: float = Field(default=15.0, ge=0.1, le=300)
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(origin.strip() for origin in value.split(",") if origin.strip())
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            parts = urlsplit(origin)
+            if not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
+                raise ValueError("an origin is scheme://host[:port], without a path or a slash")
+        return origins
 
     @property
     def uses_transaction_pooler(self) -> bool:

@@ -1,6 +1,7 @@
 """The doctor names what is wrong and what to do about it."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,8 +16,9 @@ from backend.integrations.supabase.checks import check_database
 from backend.integrations.supabase.keys import check_keys
 from tests.support.chat import Chat
 from tests.support.processes import open_workshop, until
+from tests.support.token_builder import jwk, rsa_key
 
-KEYS = '{"keys": [{"kty": "RSA", "kid": "one"}]}'
+KEYS = json.dumps({"keys": [jwk(rsa_key("one"))]})
 
 
 def by_name(checks: list[Check]) -> dict[str, Check]:

@@ -1,1 +1,1 @@
-"""Clerk: the keys that its tokens are signed with."""
+"""Clerk: its session tokens, and the keys that they are signed with."""

@@ -1,0 +1,40 @@
+"""The doctor finds an issuer sound exactly where the service could use its keys."""
+
+import json
+
+import pytest
+
+from backend.integrations.clerk.checks import check_issuer
+from tests.support.key_server import key_server
+from tests.support.token_builder import jwk, rsa_key
+
+
+@pytest.mark.parametrize("date", ["", "Date: some day\r\n"])
+async def test_an_issuer_that_tells_no_time_is_sound(date: str) -> None:
+    async with key_server() as issuer:
+        issuer.answer(json.dumps({"keys": [jwk(rsa_key("one"))]}).encode(), headers=date)
+        keys, clock = await check_issuer(issuer.url)
+    assert (keys.ok, keys.found) == (True, "1 keys")
+    assert (clock.ok, clock.found) == (True, "the issuer tells no time")
+
+
+async def test_a_clock_that_names_no_zone_is_compared() -> None:
+    async with key_server() as issuer:
+        date = "Date: Sat, 01 Jan 2000 00:00:00 -0000\r\n"
+        issuer.answer(json.dumps({"keys": [jwk(rsa_key("one"))]}).encode(), headers=date)
+        _, clock = await check_issuer(issuer.url)
+    assert not clock.ok
+
+
+@pytest.mark.parametrize("body", ['{"keys": ["one"]}', '{"keys": [{"kty": "RSA", "kid": "one"}]}'])
+async def test_an_issuer_whose_keys_cannot_be_used_is_not(body: str) -> None:
+    async with key_server() as issuer:
+        issuer.answer(body.encode())
+        (check,) = await check_issuer(issuer.url)
+    assert (check.ok, "no_usable_key" in check.found) == (False, True)
+
+
+async def test_an_issuer_that_the_service_would_refuse_is_not() -> None:
+    (check,) = await check_issuer("https://ada:s3cret@clerk.example.com/")
+    assert not check.ok
+    assert "s3cret" not in check.found + check.advice
