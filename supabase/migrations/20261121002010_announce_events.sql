@@ -12,8 +12,6 @@ volatile
 security definer -- so that only whoever may execute it speaks on this channel in our name
 set search_path = ''
 as $$
-declare
-    v_first integer;
 begin
     -- A hint need not outlive a crash: whoever listens reads everything when it is back.
     perform pg_catalog.set_config('synchronous_commit', 'off', true);
