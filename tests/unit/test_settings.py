@@ -111,3 +111,29 @@ def test_a_transaction_pooler_is_recognised(
     for name, value in {"DATABASE_URL": URL, **environment}.items():
         monkeypatch.setenv(name, value)
     assert settings.load().uses_transaction_pooler is is_pooler
+
+
+def test_origins_are_a_list_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("ALLOWED_ORIGINS", "https://a.example, http://localhost:3000,")
+    assert settings.load().allowed_origins == ("https://a.example", "http://localhost:3000")
+
+
+@pytest.mark.parametrize(
+    "origin", ["a.example", "https://a.example/", "https://a.example/x", "*", "null"]
+)
+def test_what_no_browser_sends_as_an_origin_is_refused(
+    monkeypatch: pytest.MonkeyPatch, origin: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("ALLOWED_ORIGINS", origin)
+    with pytest.raises(SettingsInvalid, match="ALLOWED_ORIGINS"):
+        settings.load()
+
+
+@pytest.mark.parametrize("url", ["api.openai.com", "ftp://x", "http://", "https:///v1"])
+def test_a_base_url_without_a_host_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    with pytest.raises(SettingsInvalid, match="OPENAI_BASE_URL"):
+        settings.load()

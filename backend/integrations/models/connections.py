@@ -1,0 +1,36 @@
+"""The connections to providers, and how long they may take."""
+
+from dataclasses import dataclass
+
+import httpx2
+
+_MOST_CONNECTIONS = 1000
+_MOST_IDLE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a call waits before it counts as failed."""
+
+    connect_s: float = 10.0
+    """For a connection, and before that for a free place in the pool."""
+    silence_s: float = 120.0
+    """Between two pieces of an answer: models may think for a while before they go on."""
+
+
+PATIENCE = Patience()
+
+
+def open_pool(patience: Patience) -> httpx2.AsyncClient:
+    """Return a client whose pool has a connection for every run of the busiest worker."""
+    return httpx2.AsyncClient(
+        timeout=httpx2.Timeout(
+            connect=patience.connect_s,
+            pool=patience.connect_s,
+            read=patience.silence_s,
+            write=patience.silence_s,
+        ),
+        limits=httpx2.Limits(
+            max_connections=_MOST_CONNECTIONS, max_keepalive_connections=_MOST_IDLE
+        ),
+    )

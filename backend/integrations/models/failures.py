@@ -1,0 +1,106 @@
+"""What pydantic-ai's model classes raise, into our errors.
+
+The provider's own words go no further: they may quote the user, or a part of the key.
+"""
+
+import re
+
+import httpx2
+from openai import OpenAIError
+from pydantic_ai.exceptions import (
+    AgentRunError,
+    ModelAPIError,
+    ModelAuthenticationError,
+    ModelContextWindowExceededError,
+    ModelHTTPError,
+    ModelNotFoundError,
+    ModelQuotaExceededError,
+    ModelRateLimitError,
+    UnexpectedModelBehavior,
+    UserError,
+)
+
+from backend.errors import (
+    AssistantsError,
+    ModelContextExceeded,
+    ModelNotFound,
+    ModelQuotaExceeded,
+    ModelRateLimited,
+    ModelRefused,
+    ModelReplyUnreadable,
+    ModelStreamTruncated,
+    ModelUnavailable,
+)
+
+_ON_PURPOSE = (AgentRunError, UserError, OpenAIError, httpx2.HTTPError)
+# What the libraries stumble over in an answer that is JSON, but not of its format.
+_STUMBLED = (AttributeError, TypeError, LookupError, ValueError, AssertionError, RecursionError)
+CLIENT_ERRORS = (*_ON_PURPOSE, *_STUMBLED)
+
+# The first that fits counts: some are subclasses of those below them.
+_MEANINGS: tuple[tuple[type[Exception], type[AssistantsError], str], ...] = (
+    (ModelQuotaExceededError, ModelQuotaExceeded, "The account with the provider is used up."),
+    (ModelContextWindowExceededError, ModelContextExceeded, "The conversation is too long."),
+    (ModelNotFoundError, ModelNotFound, "The provider has no such model, or not for this key."),
+    (ModelAuthenticationError, ModelRefused, "The provider does not accept the key."),
+    (UserError, ModelRefused, "The provider's client refuses the request."),
+    (UnexpectedModelBehavior, ModelStreamTruncated, "The stream ended before it began."),
+)
+_TRIED_AGAIN = frozenset({408, 409, 425})
+# In a stream these come without a status.
+_REFUSALS = frozenset(
+    {"invalid_prompt", "bio_policy", "misalignment_policy_violation", "data_residency_mismatch"}
+)
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+
+
+def failure_of(error: Exception) -> AssistantsError:
+    """Return what one of CLIENT_ERRORS means for the run."""
+    if isinstance(error, ModelRateLimitError):
+        said = "The provider asks us to slow down."
+        return ModelRateLimited(said, retry_after_s=error.retry_after)
+    for raised, meaning, said in _MEANINGS:
+        if isinstance(error, raised):
+            return meaning(said)
+    return _uncategorized(error) if isinstance(error, ModelAPIError) else _uncaught(error)
+
+
+def traits_of(error: Exception) -> dict[str, str | int]:
+    """Return log keys: what was raised, and what the provider's support asks for, no words."""
+    traits: dict[str, str | int] = {"raised": type(error).__name__}
+    if isinstance(error, _STUMBLED):
+        traits["place"] = _place(error)
+    if isinstance(error, ModelHTTPError):
+        traits["status"] = error.status_code
+        _add(traits, "request_id", (error.headers or {}).get("x-request-id"))
+    if isinstance(error, ModelAPIError):
+        _add(traits, "provider_code", error.provider_error_code)
+    return traits
+
+
+def _uncategorized(error: ModelAPIError) -> AssistantsError:
+    if isinstance(error.__cause__, ValueError):
+        return ModelReplyUnreadable("The provider's answer is no JSON.")
+    status = error.status_code if isinstance(error, ModelHTTPError) else 0
+    is_final = 400 <= status < 500 and status not in _TRIED_AGAIN  # noqa: PLR2004 - HTTP's classes
+    if is_final or error.provider_error_code in _REFUSALS:
+        return ModelRefused("The provider refuses the request.")
+    return ModelUnavailable("The provider failed, or could not be reached.")
+
+
+def _uncaught(error: Exception) -> AssistantsError:
+    if isinstance(error, _ON_PURPOSE):
+        return ModelUnavailable("The provider could not be reached, or the connection broke.")
+    return ModelReplyUnreadable("The provider's answer has another format than its client expects.")
+
+
+def _add(traits: dict[str, str | int], key: str, value: str | None) -> None:
+    if value is not None and _CODE.fullmatch(value):
+        traits[key] = value
+
+
+def _place(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else "unknown"

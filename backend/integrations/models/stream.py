@@ -1,0 +1,119 @@
+"""What a model class of pydantic-ai streams, into our events."""
+
+from collections.abc import AsyncGenerator, Iterator
+
+import pydantic_core
+from pydantic_ai.messages import (
+    FinishReason,
+    ModelResponse,
+    ModelResponseStreamEvent,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+    ThinkingPart,
+    ThinkingPartDelta,
+    ToolCallPart,
+)
+from pydantic_ai.models import StreamedResponse
+from pydantic_ai.usage import RequestUsage
+
+from backend.domain.ids import CallId
+from backend.domain.json_values import JsonObject
+from backend.domain.messages import ToolCall
+from backend.domain.usage import Usage
+from backend.errors import ModelReplyUnreadable, ModelUnavailable
+from backend.integrations.models.words import Words, whole_characters
+from backend.ports.models import (
+    Finished,
+    ModelEvent,
+    ReasoningDelta,
+    StopReason,
+    TextDelta,
+    ToolCallMade,
+)
+
+_REASONS: dict[FinishReason, StopReason] = {
+    "stop": "stop",
+    "tool_call": "tool_calls",
+    "length": "length",
+    "content_filter": "content_filter",
+}
+_REFUSAL = -1
+
+
+async def events_of(response: StreamedResponse) -> AsyncGenerator[ModelEvent, None]:
+    """Yield words as they come, then the whole tool calls, Finished last.
+
+    A stream that was cut off yields no Finished, even where it ended as if nothing had happened.
+
+    Raises:
+        ModelReplyUnreadable: A call names no tool, or its arguments are no JSON object; asked
+            again, the model may write a better one.
+        ModelUnavailable: The provider says that it failed.
+    """
+    words = Words()
+    async for event in response:
+        for said in _said(event, words):
+            yield said
+    whole = response.get()
+    if whole.state != "complete" or whole.finish_reason is None:
+        return
+    if whole.finish_reason == "error":
+        raise ModelUnavailable("The provider ended its answer with an error.")
+    for told in _ending(whole, _REASONS[whole.finish_reason], words):
+        yield told
+
+
+def usage_of(usage: RequestUsage) -> Usage:
+    """Return the counts; what the provider did not report is 0."""
+    return Usage(
+        input_tokens=usage.input_tokens,
+        cached_tokens=usage.cache_read_tokens,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.details.get("reasoning_tokens", 0),
+    )
+
+
+def _said(event: ModelResponseStreamEvent, words: Words) -> Iterator[ModelEvent]:
+    match event:
+        case (
+            PartStartEvent(index=text, part=TextPart(content=piece))
+            | PartDeltaEvent(index=text, delta=TextPartDelta(content_delta=piece))
+        ):
+            if said := words.next(text, piece):
+                yield TextDelta(said)
+        case (
+            PartStartEvent(part=ThinkingPart(content=str(thought)))
+            | PartDeltaEvent(delta=ThinkingPartDelta(content_delta=str(thought)))
+        ) if thought:
+            yield ReasoningDelta(whole_characters(thought))
+
+
+def _ending(whole: ModelResponse, reason: StopReason, words: Words) -> Iterator[ModelEvent]:
+    if refusal := (whole.provider_details or {}).get("refusal"):
+        yield TextDelta(words.next(_REFUSAL, refusal))
+    # An answer that was cut short may hold half of a call's arguments: it makes no calls.
+    calls = [part for part in whole.parts if isinstance(part, ToolCallPart)]
+    if calls and reason in ("stop", "tool_calls"):
+        yield from [ToolCallMade(_call(part)) for part in calls]
+        reason = "tool_calls"
+    yield Finished(reason, usage_of(whole.usage))
+
+
+def _call(part: ToolCallPart) -> ToolCall:
+    if not part.tool_name:
+        raise ModelReplyUnreadable("A tool call names no tool.")
+    return ToolCall(CallId(part.tool_call_id or ""), part.tool_name, _arguments(part.args))
+
+
+def _arguments(given: str | JsonObject | None) -> JsonObject:
+    if not isinstance(given, str):
+        return given or {}
+    try:
+        read = pydantic_core.from_json(whole_characters(given) or "{}", allow_inf_nan=False)
+    except ValueError:
+        read = None
+    if not isinstance(read, dict):
+        raise ModelReplyUnreadable("The arguments of a tool call are no JSON object.")
+    return read

