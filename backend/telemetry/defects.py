@@ -1,15 +1,21 @@
 """What may be logged of an unexpected error: its class and place, never its text."""
 
+from types import TracebackType
+
 
 def describe(error: BaseException) -> dict[str, str]:
     """Return log keys for the error; its message may quote a user, so it is left out."""
-    return {"error": type(error).__name__, "place": _place(error)}
+    while isinstance(error, BaseExceptionGroup):
+        # A group says nothing that its first member does not say better.
+        error = error.exceptions[0]
+    keys = {"error": type(error).__name__, "place": places(error.__traceback__)[-1]}
+    return keys if error.__cause__ is None else keys | {"cause": type(error.__cause__).__name__}
 
 
-def _place(error: BaseException) -> str:
-    trace = error.__traceback__
-    if trace is None:
-        return "unknown"
-    while trace.tb_next is not None:
+def places(trace: TracebackType | None) -> list[str]:
+    """Return module and line of each frame, the innermost last; at least one entry."""
+    found = []
+    while trace is not None:
+        found.append(f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}")
         trace = trace.tb_next
-    return f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}"
+    return found or ["unknown"]
