@@ -5,9 +5,9 @@ The map of the package, from the outside in; a layer imports only what stands be
     cli            the command `assistants`
     app            composition root of the service: names its concrete classes
     local_stack    composition root of the local stack; apart, so that it needs none of app's libraries
-    api            HTTP in: health and readiness
+    api            HTTP in: streams, webhooks, health
     runs           claim, history, model call and tools, stream, reply; retry, cancel, expire
-    ports          protocols in the domain's words: gateway, wake-ups, models, clock
+    ports          protocols in the domain's words: gateway, wake-ups, models, tokens, clock
     domain         pure values: ids, messages and parts, runs, events, usage
     errors         the whole error tree
 

@@ -65,19 +65,24 @@ def down(data: Data = None) -> None:
 
 
 @commands.command()
-def serve(data: Data = None) -> None:
+def serve(
+    data: Data = None,
+    with_worker: Annotated[
+        bool, typer.Option("--with-worker", help="Answer messages in this process, too.")
+    ] = False,
+) -> None:
     """Answer HTTP requests."""
-    from backend import app
+    from backend.app import service
 
-    app.serve(settings.load(data))
+    service.serve(settings.load(data), with_worker=with_worker)
 
 
 @commands.command()
 def work(data: Data = None) -> None:
     """Answer messages."""
-    from backend import app
+    from backend.app import worker
 
-    app.work(settings.load(data))
+    worker.work(settings.load(data))
 
 
 @commands.command()
@@ -88,9 +93,9 @@ def migrate(
     ] = False,
 ) -> None:
     """Bring the database's schema up to date."""
-    from backend import app
+    from backend.app import owner
 
-    done = app.migrate(settings.load_owner(data), service_role=service_role)
+    done = owner.migrate(settings.load_owner(data), service_role=service_role)
     count = len(done.applied)
     print(f"Applied {count} migrations." if count else "The schema is up to date.", file=sys.stderr)
     if done.service_url:
@@ -100,9 +105,9 @@ def migrate(
 @commands.command()
 def doctor(data: Data = None) -> None:
     """Say what is missing before a message can be answered."""
-    from backend import app
+    from backend.app import owner
 
-    checks = app.doctor(settings.load(data))
+    checks = owner.doctor(settings.load(data))
     for check in checks:
         print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
         if check.advice:

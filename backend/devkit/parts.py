@@ -14,6 +14,8 @@ from backend.devkit.issuer import jwks_url
 from backend.devkit.keys import ProjectKeys
 from backend.devkit.ports import LOOPBACK
 
+# Where frontends run while somebody writes them; the first one is in the local issuer's tokens.
+_FRONTENDS = "http://localhost:5173,http://127.0.0.1:5173,http://localhost:3000"
 _CHECKOUT = str(Path(__file__).parents[2])
 
 
@@ -80,4 +82,6 @@ class Parts:
             "SUPABASE_PUBLISHABLE_KEY": self.keys.publishable_key,
             "SUPABASE_SECRET_KEY": self.keys.secret_key,
             "CLERK_ISSUER": self.url("issuer"),
+            "ALLOWED_ORIGINS": inherited.get("ALLOWED_ORIGINS", _FRONTENDS),
+            "LOG_FOLDER": str(self.folder.logs),
         }

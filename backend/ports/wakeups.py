@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Protocol
 
-RUN = "run"
-"""Something is ready. May be skipped, doubled or false; polling finds what it misses."""
+GAP = ""
+"""Anything may have been missed."""
 CANCEL = "cancel:"
-"""Before a run's id: somebody cancels it."""
+"""Before a run's id: somebody cancels it. All else that a worker hears means that a run is ready;
+it may be skipped, doubled or false, and polling finds what it misses."""
 
 
 class Wakeups(Protocol):
@@ -15,6 +16,6 @@ class Wakeups(Protocol):
     async def deliver(self, wake: Callable[[str], None]) -> None:
         """Call `wake` with each payload, until cancelled or until no hints can be had.
 
-        After each gap in listening `wake` gets RUN, because anything may have been missed.
+        After each gap in listening `wake` gets GAP.
         """
         ...

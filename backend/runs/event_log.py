@@ -4,6 +4,9 @@ from backend.domain.events import MESSAGE_DELTA
 from backend.domain.ids import MessageId
 from backend.domain.json_values import JsonObject
 
+# What carries events to browsers takes 256 kB at a time, whatever the letters and their escapes.
+_MOST_CHARACTERS = 16_384
+
 
 class EventLog:
     """Numbers events without a gap and joins deltas that wait together.
@@ -44,7 +47,9 @@ class EventLog:
         if self._delta:
             text = "".join(self._delta)
             self._delta.clear()
-            self._add(MESSAGE_DELTA, {"message_id": self._delta_of, "text": text})
+            for first in range(0, len(text), _MOST_CHARACTERS):
+                piece = text[first : first + _MOST_CHARACTERS]
+                self._add(MESSAGE_DELTA, {"message_id": self._delta_of, "text": piece})
         self._delta_of = None
 
     def _add(self, type_: str, data: JsonObject) -> None:

@@ -145,8 +145,10 @@ class Execution:
                 if reply.text_bytes > self._limits.max_text_bytes:
                     raise RunStopped(Stop.OVERLONG)
                 if isinstance(event, TextDelta):
+                    # The first words are what somebody stares at the screen for.
+                    urgent = run.is_silent
                     run.say(event.text)
-                    self._flusher.mark(run)
+                    self._flusher.mark(run, urgent=urgent)
         return reply.whole()
 
 

@@ -22,17 +22,20 @@ class Flusher:
         self._waiting: set[LiveRun] = set()
         self._sending: set[LiveRun] = set()
         self._something_waits = asyncio.Event()
+        self._urgent = asyncio.Event()
         self._sent = asyncio.Event()
 
-    def mark(self, run: LiveRun) -> None:
-        """The run's events are sent with the next tick."""
+    def mark(self, run: LiveRun, *, urgent: bool = False) -> None:
+        """The run's events are sent with the next tick, or at once where somebody waits for them."""
         self._waiting.add(run)
         self._something_waits.set()
+        if urgent:
+            self._urgent.set()
 
     async def step(self) -> None:
-        """Wait for something to send, then for the rest of the tick, then send."""
+        """Wait for something to send, then for the end of the tick, then send."""
         await self._something_waits.wait()
-        await self._clock.sleep(TICK_S)
+        await self._clock.wait(self._urgent, TICK_S)
         await self.flush()
 
     async def settle(self, run: LiveRun) -> None:
@@ -44,6 +47,7 @@ class Flusher:
     async def flush(self) -> None:
         """Send what waits now; what could not be sent waits again."""
         self._something_waits.clear()
+        self._urgent.clear()
         # What an attempt says that lost its run would mix with the words of the next one.
         ours = [run for run in self._waiting if run.stopped is not Stop.LOST]
         self._waiting.clear()

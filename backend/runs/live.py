@@ -70,6 +70,11 @@ class LiveRun:
         """What it has said since the last text that was stored."""
         return Text(self._message_id, text_content("".join(self._said)))
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing was said since the last text that was stored."""
+        return not self._said
+
     def say(self, text: str) -> None:
         """Add to the text and to the events."""
         self._said.append(text)

@@ -1,10 +1,10 @@
 """The database functions that move runs, typed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from backend.domain.ids import MessageId, RunId, WorkerId
+from backend.domain.ids import MessageId, RunId, SessionId, WorkerId
 from backend.domain.json_values import JsonObject
 from backend.domain.runs import Claim, Outcome, claim_from_json
 from backend.domain.usage import Usage
@@ -49,10 +49,26 @@ class Flushed:
 class RunQueue:
     """The queue as one worker sees it; every write holds only under the claim's fence."""
 
-    def __init__(self, gateway: Gateway, worker: WorkerId, *, lease_s: float) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        worker: WorkerId,
+        *,
+        lease_s: float,
+        announce: Callable[[SessionId], None] = lambda _session: None,
+    ) -> None:
+        """The queue is reached through the gateway.
+
+        Args:
+            gateway: The way to the database.
+            worker: In whose name runs are claimed.
+            lease_s: How long a run stays with a worker that says nothing.
+            announce: Told of each session for which something was stored.
+        """
         self._gateway = gateway
         self._worker = worker
         self._lease_s = lease_s
+        self._announce = announce
 
     async def claim(self, limit: int) -> list[tuple[Claim, JsonObject | None]]:
         """Return up to so many runs that are now ours for one lease.
@@ -90,7 +106,11 @@ class RunQueue:
         ]
         arguments = {"p_worker": self._worker, "p_batch": given}
         answer = await self._gateway.call("engine.flush_events", arguments)
-        return Flushed(answer["lost"], answer["busy"])
+        flushed = Flushed(answer["lost"], answer["busy"])
+        for claim, _ in batch:
+            if claim.run_id not in (*flushed.lost, *flushed.busy):
+                self._announce(claim.session_id)
+        return flushed
 
     async def checkpoint(
         self, claim: Claim, steps: Events, text: tuple[Text, int] | None, events: Events
@@ -123,6 +143,7 @@ class RunQueue:
             "p_events": events,
         }
         answer: Mapping[str, Any] = await self._gateway.call("engine.finish_run", arguments)
+        self._told(claim, answer["state"])
         return answer
 
     async def fail(
@@ -150,6 +171,14 @@ class RunQueue:
         """Give the run back untouched; what it streamed and nobody stored will be discarded."""
         return await self._write("engine.release_run", claim, p_events=[])
 
+    async def report(self) -> None:
+        """This worker is there, as readiness probes see it."""
+        await self._gateway.call("engine.report_worker", {"p_worker": self._worker})
+
+    async def dismiss(self) -> None:
+        """This worker is gone."""
+        await self._gateway.call("engine.dismiss_worker", {"p_worker": self._worker})
+
     async def purge(self, limit: int) -> Mapping[str, int]:
         """Delete events that are past their time; return the counts of what was done."""
         counts: Mapping[str, int] = await self._gateway.call("engine.purge", {"p_limit": limit})
@@ -161,4 +190,9 @@ class RunQueue:
     async def _write(self, function: str, claim: Claim, **arguments: Any) -> Stored:
         answer = await self._gateway.call(function, self._held(claim) | arguments)
         state: Stored = answer["state"]
+        self._told(claim, state)
         return state
+
+    def _told(self, claim: Claim, state: Stored) -> None:
+        if state in ("stored", "retrying"):
+            self._announce(claim.session_id)

@@ -1,14 +1,17 @@
 """Claims runs while slots are free, and drains at the end."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 
 from backend.domain.ids import MessageId, WorkerId
+from backend.errors import AssistantsError
 from backend.ports.clock import Clock
 from backend.ports.models import ModelCatalogue
 from backend.ports.wakeups import CANCEL, Wakeups
+from backend.runs.announcements import Announcements
 from backend.runs.drain import drain, end
 from backend.runs.execution import Execution, RunLimits
 from backend.runs.flusher import Flusher
@@ -21,6 +24,7 @@ from backend.telemetry import names
 
 _log = structlog.get_logger()
 _HOUSEKEEPING_S = 60.0
+_REPORT_S = 5.0
 _PURGE_LIMIT = 1000
 
 
@@ -46,6 +50,7 @@ class WorkerParts:
     """The same queue on a connection of its own, for the leases."""
     models: ModelCatalogue
     wakeups: Wakeups
+    announcements: Announcements
 
 
 class Worker:
@@ -65,6 +70,10 @@ class Worker:
         self._deaf = asyncio.Event()
         self._stopping = asyncio.Event()
         self._hurried = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look for runs now: somebody says that there are some."""
+        self._ready()
 
     def stop(self) -> None:
         """Claim nothing more and let the runs finish; a second time: give them back at once."""
@@ -86,7 +95,9 @@ class Worker:
                 repeat(self._heartbeat.watch, self._clock, name="watch"),
                 repeat(self._flusher.step, self._clock, name="flush"),
                 repeat(self._keep_house, self._clock, name="housekeeping"),
+                repeat(self._report, self._clock, name="report"),
                 repeat(self._listen, self._clock, name="listen", until=self._deaf.is_set),
+                repeat(self._parts.announcements.step, self._clock, name="announce"),
             )
         ]
         try:
@@ -96,6 +107,9 @@ class Worker:
             await drain(self._live, claiming, self._hurried, self._clock, patience_s)
         finally:
             await end([claiming, *others, *self._tasks])
+            with suppress(AssistantsError):
+                await self._parts.announcements.flush()
+                await self._parts.pulse.dismiss()
             _log.info(names.WORKER_STOPPED, worker=self._parts.name)
 
     async def _listen(self) -> None:
@@ -142,6 +156,10 @@ class Worker:
             self._live.discard(run)
             # The session's next run may be ready now, and a slot is free.
             self._ready()
+
+    async def _report(self) -> None:
+        await self._parts.pulse.report()
+        await self._clock.sleep(_REPORT_S)
 
     async def _keep_house(self) -> None:
         await self._clock.sleep(_HOUSEKEEPING_S * (0.5 + self._clock.random()))

@@ -11,8 +11,9 @@ from tests.support.identities import ANONYMOUS, BOB, NO_SUB, Identity
 from tests.support.listener import Listener
 from tests.support.worker import Claim, delta, text
 
-MALFORMED = ["", ":", "1", "x:1", f"{uuid4()}", f"{uuid4()}:", f"{uuid4()}:-1", f"{uuid4()}:1.5"]
-MALFORMED += [f"{uuid4()}:END", f" {uuid4()}:1", f"{uuid4()}:1 ", f"{uuid4()}:{10**10}"]
+RUN = "00000000-0000-4000-8000-00000000000a"
+MALFORMED = ["", ":", "1", "x:1", RUN, f"{RUN}:", f"{RUN}:-1", f"{RUN}:1.5", f"{RUN}:END"]
+MALFORMED += [f" {RUN}:1", f"{RUN}:1 ", f"{RUN}:{10**10}"]
 
 
 def _kinds(read: Any) -> list[tuple[str, Any, str]]:
@@ -76,6 +77,24 @@ async def test_a_long_stream_comes_in_pages_that_meet(chat: Chat) -> None:
         after = read["events"][-1]["seq"]
 
     assert pages == [500, 500, 201]
+
+
+async def test_a_page_is_about_256_kilobytes_whatever_the_events_weigh(chat: Chat) -> None:
+    claim = await chat.claimed()
+    message = uuid4()
+    # The same letter again and again: next to nothing on the disk.
+    await chat.worker.flush(claim, *(delta(seq, message, "x" * 50_000) for seq in range(1, 13)))
+    await chat.worker.flush(claim, delta(13, message, "y" * 400_000), delta(14, message, "z"))
+
+    pages, after = [], 0
+    while True:
+        read = await chat.worker.read_stream(claim, after)
+        pages.append(len(read["events"]))
+        if not read["more"]:
+            break
+        after = read["events"][-1]["seq"]
+
+    assert pages == [6, 6, 1, 1]
 
 
 async def test_the_answers_come_in_the_order_of_the_cursors_and_a_gone_session_is_null(

@@ -4,6 +4,10 @@ from tests.faults.scene import SLOW, Scene, script
 from tests.support.proxy import slow_network
 
 
+# One connection, and no claim on it: nothing but the flush is on its way when the network stops.
+ALONE = {"DATABASE_POOL": "1", "WORKER_CONCURRENCY": "1"}
+
+
 async def test_a_frozen_worker_that_wakes_up_changes_nothing(scene: Scene) -> None:
     session = await scene.ask(SLOW, "and then?")
     frozen = await scene.workshop.ready()
@@ -35,7 +39,7 @@ async def test_the_finish_of_a_worker_that_lost_its_run_is_refused(scene: Scene)
 
 async def test_a_worker_frozen_during_a_flush_leaves_no_gap_and_no_double(scene: Scene) -> None:
     async with slow_network(scene.workshop.database_url) as (url, network):
-        frozen = await scene.workshop.ready(DATABASE_URL=url)
+        frozen = await scene.workshop.ready(DATABASE_URL=url, **ALONE)
         await scene.ask(script(deltas=200, delay_ms=20))
         await scene.until_streaming()
         network.stop()

@@ -8,10 +8,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).parents[2]
 LEASE_S = 1.0
@@ -20,22 +20,18 @@ _PAUSE_S = 0.01
 _FAST = {"WORKER_LEASE_S": str(LEASE_S), "WORKER_POLL_S": "0.1", "OFFLINE_TRIALS": "true"}
 
 
-class WorkerProcess:
-    """One `assistants work`."""
+class AssistantsProcess:
+    """One `assistants` command, as somebody starts it on a machine of theirs."""
 
-    def __init__(self, database_url: str, log: Path, settings: dict[str, str]) -> None:
+    ready_event = "wakeups.listening_started"
+
+    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
         self._log = log
-        environment = {
-            "PATH": os.environ["PATH"],
-            "DATABASE_URL": database_url,
-            **_FAST,
-            **settings,
-        }
         with log.open("wb") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "backend.cli", "work"],
+                [sys.executable, "-m", "backend.cli", *command],
                 cwd=ROOT,
-                env=environment,
+                env={"PATH": os.environ["PATH"], "LOG_FOLDER": "", **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
@@ -76,8 +72,8 @@ class WorkerProcess:
         await until(self._has_ended, within_s)
         return self._process.wait()
 
-    async def ready(self) -> "WorkerProcess":
-        """Return the worker once it listens."""
+    async def ready(self) -> Self:
+        """Return the process once it says so."""
         await until(self._is_ready, _PATIENCE_S)
         return self
 
@@ -96,8 +92,15 @@ class WorkerProcess:
 
     async def _is_ready(self) -> bool:
         if not self.is_alive:
-            raise AssertionError(f"The worker ended: {self.log_text()[-2000:]}")
-        return bool(self.logged("wakeups.listening_started"))
+            raise AssertionError(f"The process ended: {self.log_text()[-2000:]}")
+        return bool(self.logged(self.ready_event))
+
+
+class WorkerProcess(AssistantsProcess):
+    """One `assistants work`."""
+
+    def __init__(self, database_url: str, log: Path, settings: Mapping[str, str]) -> None:
+        super().__init__(["work"], log, {"DATABASE_URL": database_url, **_FAST, **settings})
 
 
 class Workshop:

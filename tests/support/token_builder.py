@@ -15,7 +15,7 @@ from jwt.algorithms import RSAAlgorithm
 NOW_S = 1_800_000_000
 KID = "ins_2abc"
 ORIGIN = "https://app.example.com"
-LEFT_OUT: Any = object()
+LEFT_OUT: Any = type("LeftOut", (), {"__repr__": lambda _: "left out"})()
 """Instead of a value: the member is not there."""
 
 

@@ -1,8 +1,7 @@
-"""What the doctor and the readiness probe ask the database."""
+"""What the doctor asks the database."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +13,6 @@ from backend.integrations.supabase import bundle
 from backend.integrations.supabase.policies import promised
 from backend.integrations.supabase.sqlstates import CONNECTION_ERRORS, translate
 
-WORKER_NAME = "assistants-worker"
 _TIMEOUT_S = 5.0
 _MOST_SKEW_S = 2.0
 _ROLE = """
@@ -32,27 +30,7 @@ _POLICIES = """
 select schemaname || '.' || tablename, policyname from pg_policies
 where schemaname in ('public', 'engine')
 """
-_WORKERS = "select count(*) from pg_stat_activity where application_name = $1"
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a probe saw of the database."""
-
-    schema_version: str | None
-    worker: bool
-
-
-async def look(url: str) -> Seen:
-    """Return what a probe needs.
-
-    Raises:
-        DatabaseUnavailable: Nobody answers, or it refuses.
-    """
-    async with _session(url) as session:
-        version = await session.fetchval("select engine.schema_version()")
-        workers = await session.fetchval(_WORKERS, WORKER_NAME)
-        return Seen(version, workers > 0)
+_WORKERS = "select (engine.readiness(15) ->> 'workers')::integer"
 
 
 async def check_database(url: str) -> list[Check]:
@@ -122,10 +100,10 @@ async def _clock(session: Any) -> Check:
 
 
 async def _workers(session: Any) -> Check:
-    count = await session.fetchval(_WORKERS, WORKER_NAME)
+    count = await session.fetchval(_WORKERS)
     if count:
-        return holds("worker", f"{count} connections")
-    return fails("worker", "no worker is connected", "Start one: `assistants work`.")
+        return holds("worker", f"{count} reported lately")
+    return fails("worker", "no worker has reported lately", "Start one: `assistants work`.")
 
 
 _CHECKS: dict[str, Callable[[Any], Awaitable[Check]]] = {

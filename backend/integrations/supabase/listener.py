@@ -11,13 +11,16 @@ from backend.domain.backoff import backoff_s
 from backend.errors import DatabaseUnavailable
 from backend.integrations.supabase.sqlstates import CONNECTION_ERRORS, translate
 from backend.ports.clock import Clock
-from backend.ports.wakeups import RUN
+from backend.ports.wakeups import GAP
 
 _log = structlog.get_logger()
 LISTENING_STARTED = "wakeups.listening_started"
 LISTENING_LOST = "wakeups.listening_lost"
 LISTENING_IMPOSSIBLE = "wakeups.listening_impossible"
-CHANNEL = "assistants_wake"
+RUNS = "assistants_wake"
+"""What workers hear: runs that are ready or being cancelled."""
+EVENTS = "assistants_events"
+"""What streams hear: sessions with new events, comma-separated."""
 _PROBE = "probe:"
 _PROBE_S = 2.0
 _ALIVE_S = 15.0
@@ -33,17 +36,26 @@ class ListenImpossible(Exception):
 class PostgresWakeups:
     """Hears the channel; listens again after every loss."""
 
-    def __init__(self, url: str, clock: Clock, *, mode: Literal["auto", "on", "off"]) -> None:
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        *,
+        mode: Literal["auto", "on", "off"],
+        channel: str = RUNS,
+    ) -> None:
         """Nothing is connected yet.
 
         Args:
             url: The service's login.
             clock: Waits, and names the probes.
             mode: `auto` gives up where LISTEN delivers nothing; `on` tries again for ever.
+            channel: What is heard.
         """
         self._url = url
         self._clock = clock
         self._mode = mode
+        self._channel = channel
 
     async def deliver(self, wake: Callable[[str], None]) -> None:
         """Call `wake` with each payload; return only where no wake-ups can be had."""
@@ -95,13 +107,13 @@ class PostgresWakeups:
                 wake(payload)
 
         connection.add_termination_listener(lambda _connection: lost.set())
-        await connection.add_listener(CHANNEL, on_notice)
+        await connection.add_listener(self._channel, on_notice)
         await self._announce(probe)
         if not await self._clock.wait(heard, _PROBE_S):
             raise ListenImpossible
         _log.info(LISTENING_STARTED)
         # Whatever was announced before this moment went unheard.
-        wake(RUN)
+        wake(GAP)
         while not await self._clock.wait(lost, _ALIVE_S):
             # A peer that vanished without a word is noticed by asking.
             await connection.execute("select 1")
@@ -112,6 +124,6 @@ class PostgresWakeups:
         # else.
         connection = await self._connect()
         try:
-            await connection.execute(f"notify {CHANNEL}, '{probe}'")
+            await connection.execute(f"notify {self._channel}, '{probe}'")
         finally:
             connection.terminate()

@@ -1,0 +1,147 @@
+"""Reads for all subscriptions of this process, one statement for many."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from backend.api.streams.subscription import End, Subscription
+from backend.domain.ids import SessionId, UserId
+from backend.errors import TooManyRequests
+from backend.ports.clock import Clock
+from backend.runs.event_source import EventSource, Opening
+
+_CURSORS_PER_READ = 200
+_PAUSE_S = 0.005
+_COME_BACK_S = 5.0
+_SWEEP_S = 5.0
+_DEAF_SWEEP_S = 0.2
+
+
+class StreamHub:
+    """Knows who reads which session; hints say which of them to read for."""
+
+    def __init__(self, source: EventSource, clock: Clock, *, most: int, most_per_user: int) -> None:
+        """Nobody reads yet.
+
+        Args:
+            source: Of the events.
+            clock: Spaces the reads.
+            most: Subscriptions at a time.
+            most_per_user: Of them, one user's.
+        """
+        self._source = source
+        self._clock = clock
+        self._most = most
+        self._most_per_user = most_per_user
+        self._all: set[Subscription] = set()
+        self._of_session: defaultdict[SessionId, set[Subscription]] = defaultdict(set)
+        self._per_user: Counter[UserId] = Counter()
+        self._asking: set[Subscription] = set()
+        self._asked = asyncio.Event()
+        self._is_deaf = False
+        self._end: End | None = None
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def admit(self, user_id: UserId) -> None:
+        """Return quietly if this user may open one more stream.
+
+        Raises:
+            TooManyRequests: Not now.
+        """
+        if len(self._all) >= self._most:
+            raise TooManyRequests(
+                "This service has no stream to spare.", retry_after_s=_COME_BACK_S
+            )
+        if self._per_user[user_id] >= self._most_per_user:
+            message = f"You have {self._most_per_user} open streams: close one."
+            raise TooManyRequests(message, retry_after_s=_COME_BACK_S)
+
+    @contextmanager
+    def subscribe(
+        self, session_id: SessionId, user_id: UserId, opening: Opening
+    ) -> Iterator[Subscription]:
+        """Yield a subscription that is kept up to date until the block ends.
+
+        Raises:
+            TooManyRequests: Others were admitted meanwhile.
+        """
+        self.admit(user_id)
+        made = Subscription(session_id, user_id, opening, self._ask)
+        self._all.add(made)
+        self._of_session[session_id].add(made)
+        self._per_user[user_id] += 1
+        if self._end:
+            made.close(self._end)
+        try:
+            yield made
+        finally:
+            self._forget(made)
+
+    def hear(self, payload: str) -> None:
+        """Sessions have new events, comma-separated; an empty payload: any of them may have."""
+        if not payload:
+            self._ask_all()
+        for session_id in payload.split(","):
+            for subscription in self._of_session.get(SessionId(session_id), ()):
+                self._ask(subscription)
+
+    def go_deaf(self) -> None:
+        """No hints will come: everything is read again and again."""
+        self._is_deaf = True
+
+    def close(self, end: End) -> None:
+        """Every stream ends, those that are opened later, too."""
+        self._end = end
+        for subscription in self._all:
+            subscription.close(end)
+
+    async def step(self) -> None:
+        """Wait for a hint, then read for whom it concerns."""
+        await self._asked.wait()
+        self._asked.clear()
+        asking, self._asking = self._asking, set()
+        waiting = [one for one in asking if one.has_room()]
+        try:
+            for first in range(0, len(waiting), _CURSORS_PER_READ):
+                await self._read(waiting[first : first + _CURSORS_PER_READ])
+        except BaseException:
+            for subscription in waiting:
+                self._ask(subscription)
+            raise
+        # Many workers say that there is something new; one read answers them all.
+        await self._clock.sleep(_PAUSE_S)
+
+    async def sweep(self) -> None:
+        """Wait, then read for everybody: a hint may have been lost."""
+        await self._clock.sleep(_DEAF_SWEEP_S if self._is_deaf else _SWEEP_S)
+        self._ask_all()
+
+    async def _read(self, waiting: Sequence[Subscription]) -> None:
+        pages = await self._source.read([(one.session_id, one.cursor) for one in waiting])
+        for subscription, page in zip(waiting, pages, strict=True):
+            subscription.deliver(page)
+            if page is not None and page.more:
+                self._ask(subscription)
+
+    def _ask(self, subscription: Subscription) -> None:
+        if subscription in self._all:
+            self._asking.add(subscription)
+            self._asked.set()
+
+    def _ask_all(self) -> None:
+        for subscription in self._all:
+            self._ask(subscription)
+
+    def _forget(self, subscription: Subscription) -> None:
+        self._all.discard(subscription)
+        self._asking.discard(subscription)
+        readers = self._of_session[subscription.session_id]
+        readers.discard(subscription)
+        if not readers:
+            del self._of_session[subscription.session_id]
+        self._per_user[subscription.user_id] -= 1
+        if not self._per_user[subscription.user_id]:
+            del self._per_user[subscription.user_id]

@@ -1,0 +1,8 @@
+"""The composition root of the service: these modules alone name concrete classes.
+
+worker.py       answers messages
+service.py      answers HTTP, and messages too where it is told to
+models.py       who serves which model
+connections.py  the way to the database
+owner.py        migrate, and the doctor
+"""

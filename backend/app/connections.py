@@ -1,0 +1,20 @@
+"""The way to the database, as the settings have it."""
+
+from backend.integrations.supabase.gateway_asyncpg import AsyncpgGateway
+from backend.ports.clock import Clock
+from backend.settings import Settings
+
+_STATEMENT_TIMEOUT_S = 10.0
+
+
+def open_gateway(settings: Settings, clock: Clock, name: str, *, size: int) -> AsyncpgGateway:
+    """Return a pool of so many connections at most, known to the server by this name."""
+    return AsyncpgGateway(
+        settings.database_url.get_secret_value(),
+        clock,
+        size=size,
+        # A call that outlasts the lease has nothing left to say.
+        timeout_s=min(_STATEMENT_TIMEOUT_S, settings.worker_lease_s),
+        through_pooler=settings.uses_transaction_pooler,
+        name=name,
+    )

@@ -1,0 +1,150 @@
+"""The HTTP service, put together."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from fastapi import FastAPI
+
+from backend.api import server
+from backend.api.application import ServiceParts, create_app
+from backend.api.health import Readiness
+from backend.api.streams.hub import StreamHub
+from backend.api.streams.routes import StreamParts, stream_routes
+from backend.api.webhooks import webhook_routes
+from backend.app.connections import open_gateway
+from backend.app.models import catalogue
+from backend.app.worker import open_worker
+from backend.errors import DependencyFailed, Rejected, SettingsInvalid
+from backend.integrations.clerk.jwks import KeySet
+from backend.integrations.clerk.tokens import ClerkTokenVerifier
+from backend.integrations.supabase import bundle
+from backend.integrations.supabase.gateway_asyncpg import AsyncpgGateway
+from backend.integrations.supabase.listener import EVENTS, PostgresWakeups
+from backend.ports.clock import Clock, SystemClock
+from backend.ports.gateway import Gateway
+from backend.runs.drain import end
+from backend.runs.event_source import EventSource
+from backend.runs.loops import repeat
+from backend.runs.worker import Worker
+from backend.settings import Settings
+from backend.telemetry import logs
+
+_NAME = "assistants-service"
+_GRACE_S = 20.0
+# Less than a webhook waits.
+_WAKE_S = 0.5
+# Workers report every five seconds.
+_WORKER_SEEN_S = 15.0
+
+
+def serve(settings: Settings, *, with_worker: bool) -> None:
+    """Answer HTTP until SIGTERM or SIGINT; then the streams end, and runs under way finish.
+
+    Args:
+        settings: Of this process.
+        with_worker: Answer messages in this process, too; a webhook wakes its worker at once.
+    """
+    logs.configure(settings.log_level, folder=settings.log_folder, process="service")
+    asyncio.run(_serve(settings, with_worker=with_worker))
+
+
+async def _serve(settings: Settings, *, with_worker: bool) -> None:
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        opened = open_gateway(settings, clock, _NAME, size=settings.database_pool)
+        gateway = await stack.enter_async_context(opened)
+        keys = await stack.enter_async_context(KeySet(_issuer(settings), clock))
+        streams = _streams(settings, clock, gateway, keys)
+        worker = None
+        if with_worker:
+            models = catalogue(settings, clock)
+            working = open_worker(settings, models, near=[streams.hub.hear])
+            worker = await stack.enter_async_context(working)
+        app = create_app(_service(settings, gateway, streams, worker))
+        await _run(settings, app, streams.hub, worker)
+
+
+async def _run(settings: Settings, app: FastAPI, hub: StreamHub, worker: Worker | None) -> None:
+    clock = SystemClock()
+    url = settings.database_url.get_secret_value()
+    wakeups = PostgresWakeups(url, clock, mode=settings.worker_listen, channel=EVENTS)
+
+    async def listen() -> None:
+        await wakeups.deliver(hub.hear)
+        hub.go_deaf()
+
+    def stop() -> None:
+        hub.close("shutdown")
+        if worker:
+            worker.stop()
+
+    loops = [
+        asyncio.create_task(repeat(hub.step, clock, name="streams")),
+        asyncio.create_task(repeat(hub.sweep, clock, name="sweep")),
+        asyncio.create_task(listen()),
+    ]
+    working = asyncio.create_task(worker.run()) if worker else None
+    try:
+        await server.serve(
+            app, settings.api_host, settings.api_port, on_stop=stop, grace_s=_GRACE_S
+        )
+    finally:
+        stop()
+        if working:
+            await working
+        await end(loops)
+
+
+def _streams(
+    settings: Settings, clock: Clock, gateway: AsyncpgGateway, keys: KeySet
+) -> StreamParts:
+    source = EventSource(gateway)
+    most, most_per_user = settings.api_max_streams, settings.api_max_streams_per_user
+    return StreamParts(
+        hub=StreamHub(source, clock, most=most, most_per_user=most_per_user),
+        source=source,
+        verifier=ClerkTokenVerifier(keys, authorized_parties=settings.allowed_origins),
+        clock=clock,
+        heartbeat_s=settings.api_heartbeat_s,
+    )
+
+
+def _service(
+    settings: Settings, gateway: AsyncpgGateway, streams: StreamParts, worker: Worker | None
+) -> ServiceParts:
+    async def wake() -> None:
+        if worker:
+            worker.wake()
+        try:
+            async with asyncio.timeout(_WAKE_S):
+                await gateway.call("engine.wake_workers", {})
+        except (DependencyFailed, TimeoutError):
+            # The worker at hand has been told; the others also look by themselves.
+            if worker is None:
+                raise
+
+    secrets = [it for it in (settings.webhook_secret, settings.webhook_secret_previous) if it]
+    return ServiceParts(
+        probe=lambda: _probe(gateway),
+        routers=[stream_routes(streams), webhook_routes(secrets, wake)],
+        allowed_origins=settings.allowed_origins,
+    )
+
+
+def _issuer(settings: Settings) -> str:
+    if settings.clerk_issuer is None:
+        raise SettingsInvalid("CLERK_ISSUER is not set: `assistants serve` needs it.")
+    return settings.clerk_issuer
+
+
+async def _probe(gateway: Gateway) -> Readiness:
+    try:
+        found = await gateway.call("engine.readiness", {"p_max_age_s": _WORKER_SEEN_S})
+    except DependencyFailed:
+        return Readiness(database=False, schema=False, worker=False)
+    except Rejected:
+        # A database without the function has another schema.
+        return Readiness(database=True, schema=False, worker=False)
+    newest = bundle.migrations()[-1].version
+    is_newest = found["schema_version"] == newest
+    return Readiness(database=True, schema=is_newest, worker=found["workers"] > 0)

@@ -1,0 +1,84 @@
+"""A worker, put together."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from backend.app.connections import open_gateway
+from backend.app.models import catalogue
+from backend.domain.ids import WorkerId
+from backend.integrations.supabase.gateway_asyncpg import AsyncpgGateway
+from backend.integrations.supabase.listener import PostgresWakeups
+from backend.ports.clock import Clock, SystemClock
+from backend.ports.models import ModelCatalogue
+from backend.runs.announcements import Announcements
+from backend.runs.execution import RunLimits
+from backend.runs.queue import RunQueue
+from backend.runs.worker import Worker, WorkerLimits, WorkerParts
+from backend.settings import Settings
+from backend.telemetry import logs
+
+_NAME = "assistants-worker"
+
+
+def work(settings: Settings) -> None:
+    """Answer messages until SIGTERM or SIGINT, then finish or give back what is under way."""
+    logs.configure(settings.log_level, folder=settings.log_folder, process="worker")
+    asyncio.run(work_with(settings, catalogue(settings, SystemClock())))
+
+
+async def work_with(settings: Settings, models: ModelCatalogue) -> None:
+    """Answer messages with these models until a signal comes."""
+    async with open_worker(settings, models) as worker:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, worker.stop)
+        await worker.run()
+
+
+@asynccontextmanager
+async def open_worker(
+    settings: Settings, models: ModelCatalogue, *, near: Sequence[Callable[[str], None]] = ()
+) -> AsyncIterator[Worker]:
+    """Yield a worker that is ready to run; its connections are closed afterwards.
+
+    Args:
+        settings: Of this process.
+        models: Who serves which model.
+        near: Told of each session with new events, such as the streams of the same process.
+    """
+    clock = SystemClock()
+    async with (
+        open_gateway(settings, clock, _NAME, size=settings.database_pool) as gateway,
+        # Leases must not run out because every connection of the pool waits for a lock.
+        open_gateway(settings, clock, _NAME, size=1) as pulse,
+    ):
+        announcements = Announcements(pulse, near)
+        yield _worker(settings, (gateway, pulse), announcements, models, clock)
+
+
+def _worker(
+    settings: Settings,
+    gateways: tuple[AsyncpgGateway, AsyncpgGateway],
+    announcements: Announcements,
+    models: ModelCatalogue,
+    clock: Clock,
+) -> Worker:
+    name = WorkerId(f"{socket.gethostname()}-{os.getpid()}-{clock.new_id()[:8]}")
+    url = settings.database_url.get_secret_value()
+    limits = WorkerLimits(
+        concurrency=settings.worker_concurrency,
+        lease_s=settings.worker_lease_s,
+        drain_s=settings.worker_drain_s,
+        poll_s=settings.worker_poll_s,
+        run=RunLimits(settings.worker_max_rounds, settings.worker_max_text_bytes),
+    )
+    queue, pulse = (
+        RunQueue(gateway, name, lease_s=settings.worker_lease_s, announce=announcements.announce)
+        for gateway in gateways
+    )
+    wakeups = PostgresWakeups(url, clock, mode=settings.worker_listen)
+    return Worker(WorkerParts(name, queue, pulse, models, wakeups, announcements), limits, clock)
