@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from bench import backlog, campaign, latency, throughput
+from bench import backlog, campaign, latency, streams, throughput
 from bench.project import open_project
 from bench.report import table
 
@@ -35,7 +35,7 @@ def main() -> None:
 
 def _options() -> Namespace:
     parser = ArgumentParser(prog="python -m bench", description=__doc__)
-    choices = ["all", "latency", "throughput", "backlog", "campaign"]
+    choices = ["all", "latency", "throughput", "backlog", "streams", "campaign"]
     parser.add_argument("what", nargs="?", choices=choices, default="all")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there as well")
     parser.add_argument("--compare", action="store_true", help="beside the least anybody could do")
@@ -56,6 +56,9 @@ async def _measure(options: Namespace) -> dict[str, Any]:
             found |= await throughput.measure(project, rounds=rounds, runs=300 if quick else 1500)
         if options.what in ("all", "backlog"):
             found |= await backlog.measure(project)
+            await project.clear()
+        if options.what in ("all", "streams"):
+            found |= await streams.measure(project, rounds=rounds, quick=quick)
     return found
 
 

@@ -1,4 +1,8 @@
-"""A thousand messages while a worker is killed every second; then the books are audited."""
+"""A thousand messages under fire; then the books are audited.
+
+A worker is killed every second and a service every four; every webhook comes three times; on every
+session somebody reads, who is cut off at random. What they have heard must be what is stored.
+"""
 
 import asyncio
 import json
@@ -9,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.audience import listening
 from bench.project import Project
 from bench.workers import WORK, BenchWorker
 
@@ -56,6 +61,8 @@ SOUND = (
     "event_gaps",
     "streams_without_one_end",
     "overlapping_turns",
+    "endings_not_heard",
+    "texts_heard_otherwise",
 )
 """What must be 0."""
 
@@ -76,16 +83,18 @@ async def run(project: Project, folder: Path, plan: Plan) -> dict[str, Any]:
     sessions = await project.sessions(plan.sessions)
     await project.admin.execute("update engine.settings set backoff_s = 0.1, max_failures = 100")
     began = time.monotonic()
-    fire = asyncio.create_task(_kill(project, folder, plan))
-    await _talk(project, sessions, plan)
-    fire_ended, kills = await fire
-    await project.until_idle()
+    async with listening(project, folder, sessions) as audience:
+        fire = asyncio.create_task(_kill(project, folder, plan))
+        await _talk(project, sessions, plan)
+        fire_ended, kills = await fire
+        await project.until_idle()
+        heard = await audience.finish()
     audit = {name: await project.admin.fetchval(sql) for name, sql in _AUDIT.items()}
     for worker in fire_ended:
         worker.kill()
     seconds = round(time.monotonic() - began, 1)
     found = {name: int(value or 0) for name, value in audit.items()}
-    return {"seconds": seconds, "kills": kills, **found}
+    return {"seconds": seconds, "kills": kills, **found, **heard}
 
 
 def is_sound(audit: dict[str, Any], plan: Plan) -> bool:

@@ -34,6 +34,15 @@ class Project:
         """Return the superuser's login."""
         return self.cluster.url("supabase_admin")
 
+    async def connect(self) -> Any:
+        """Return one more connection that may do everything; it ends with the server."""
+        connection = await asyncpg.connect(self.admin_url)
+        for name in ("json", "jsonb"):
+            await connection.set_type_codec(
+                name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
+            )
+        return connection
+
     async def sessions(self, count: int) -> list[Any]:
         """Return the ids of so many new sessions."""
         rows = await self.admin.fetch(

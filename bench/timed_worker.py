@@ -4,7 +4,9 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 
-from backend import app, settings
+from backend import settings
+from backend.app.models import PrefixCatalogue
+from backend.app.worker import work_with
 from backend.domain.usage import Usage
 from backend.ports.models import (
     Embeddings,
@@ -42,7 +44,7 @@ def main() -> None:
     chosen = settings.load()
     logs.configure(chosen.log_level)
     model: LLMProvider = TimedModel()
-    asyncio.run(app.work_with(chosen, app.PrefixCatalogue({"offline": model})))
+    asyncio.run(work_with(chosen, PrefixCatalogue({"offline": model})))
 
 
 if __name__ == "__main__":

@@ -19,8 +19,11 @@ _READY = b"wakeups.listening_started"
 class BenchWorker:
     """One process, and what it has cost so far."""
 
-    def __init__(self, command: Sequence[str], log: Path, settings: dict[str, str]) -> None:
+    def __init__(
+        self, command: Sequence[str], log: Path, settings: dict[str, str], ready: bytes = _READY
+    ) -> None:
         self._log = log
+        self._ready = ready
         environment = {"PATH": os.environ["PATH"], **settings}
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(command, cwd=_ROOT, env=environment, stderr=stderr)
@@ -32,8 +35,8 @@ class BenchWorker:
         return float(times.user + times.system)
 
     async def ready(self) -> None:
-        """The process listens."""
-        while _READY not in self._log.read_bytes():
+        """The process says that it is ready."""
+        while self._ready not in self._log.read_bytes():
             if self.process.poll() is not None:
                 raise RuntimeError(self._log.read_text(errors="replace")[-2000:])
             await asyncio.sleep(0.02)
