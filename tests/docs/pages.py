@@ -18,10 +18,15 @@ def pages() -> list[Path]:
     return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
+def blocks(page: Path, language: str) -> list[str]:
+    """Return the page's blocks in that language, in their order."""
+    found = _BLOCK.findall(page.read_text(encoding="utf-8"))
+    return [code for name, code in found if name == language]
+
+
 def program(page: Path, language: str) -> str:
-    """Return the page's blocks in that language, in their order, as one program."""
-    blocks = _BLOCK.findall(page.read_text(encoding="utf-8"))
-    return "\n".join(code for name, code in blocks if name == language)
+    """Return the page's blocks in that language as one program."""
+    return "\n".join(blocks(page, language))
 
 
 def rows_below(page: Path, heading: str) -> list[str]:
