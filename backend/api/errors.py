@@ -110,7 +110,7 @@ def _headers(error: AssistantsError) -> dict[str, str]:
     if isinstance(error, Unauthenticated):
         return {"www-authenticate": "Bearer"}
     retry_after_s = getattr(error, "retry_after_s", None)
-    return {"retry-after": str(max(1, math.ceil(retry_after_s)))} if retry_after_s else {}
+    return {} if retry_after_s is None else {"retry-after": str(max(1, math.ceil(retry_after_s)))}
 
 
 def _answer(

@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from backend.api.connection import Connection
+from backend.api.descriptors import raise_limit
 from backend.api.listener import bind
 from backend.telemetry.names import SERVICE_LISTENING, SERVICE_STOPPED, SERVICE_STOPPING
 
@@ -49,6 +50,7 @@ async def serve(
     Raises:
         SettingsInvalid: API_HOST or API_PORT cannot be had.
     """
+    raise_limit()
     listener = bind(host, port)
     server = Server(app, on_stop=on_stop, limits=ServerLimits(grace_s=grace_s))
     loop = asyncio.get_running_loop()
@@ -89,6 +91,8 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
                 timeout_keep_alive=self._limits.keep_alive_s,
                 h11_max_incomplete_event_size=self._limits.head_bytes,
+                # As many tries follow each other where no descriptor is left.
+                backlog=128,
                 reset_contextvars=True,
             )
         )

@@ -35,6 +35,7 @@ _GRACE_S = 20.0
 _WAKE_S = 0.5
 # Workers report every five seconds.
 _WORKER_SEEN_S = 15.0
+_PROBE_S = 3.0
 
 
 def serve(settings: Settings, *, with_worker: bool) -> None:
@@ -53,14 +54,18 @@ async def _serve(settings: Settings, *, with_worker: bool) -> None:
     async with AsyncExitStack() as stack:
         opened = open_gateway(settings, clock, _NAME, size=settings.database_pool)
         gateway = await stack.enter_async_context(opened)
+        # Streams that are opened, thousands at once perhaps, delay neither those that are open nor
+        # the answer to whether this process is well.
+        opened = open_gateway(settings, clock, _NAME, size=2)
+        steady = await stack.enter_async_context(opened)
         keys = await stack.enter_async_context(KeySet(_issuer(settings), clock))
-        streams = _streams(settings, clock, gateway, keys)
+        streams = _streams(settings, clock, (gateway, steady), keys)
         worker = None
         if with_worker:
             models = catalogue(settings, clock)
             working = open_worker(settings, models, near=[streams.hub.hear])
             worker = await stack.enter_async_context(working)
-        app = create_app(_service(settings, gateway, streams, worker))
+        app = create_app(_service(settings, steady, streams, worker))
         await _run(settings, app, streams.hub, worker)
 
 
@@ -69,11 +74,16 @@ async def _run(settings: Settings, app: FastAPI, hub: StreamHub, worker: Worker 
     url = settings.database_url.get_secret_value()
     wakeups = PostgresWakeups(url, clock, mode=settings.worker_listen, channel=EVENTS)
 
+    impossible = asyncio.Event()
+    told = asyncio.Event()
+
     async def listen() -> None:
-        await wakeups.deliver(hub.hear)
+        await wakeups.deliver(hub.hear, hub.go_deaf)
         hub.go_deaf()
+        impossible.set()
 
     def stop() -> None:
+        told.set()
         hub.close("shutdown")
         if worker:
             worker.stop()
@@ -81,28 +91,28 @@ async def _run(settings: Settings, app: FastAPI, hub: StreamHub, worker: Worker 
     loops = [
         asyncio.create_task(repeat(hub.step, clock, name="streams")),
         asyncio.create_task(repeat(hub.sweep, clock, name="sweep")),
-        asyncio.create_task(listen()),
+        asyncio.create_task(repeat(listen, clock, name="listen", until=impossible.is_set)),
     ]
     working = asyncio.create_task(worker.run()) if worker else None
     try:
-        await server.serve(
-            app, settings.api_host, settings.api_port, on_stop=stop, grace_s=_GRACE_S
-        )
+        host, port = settings.api_host, settings.api_port
+        await server.serve(app, host, port, on_stop=stop, grace_s=_GRACE_S)
     finally:
-        stop()
+        if not told.is_set():
+            stop()
         if working:
             await working
         await end(loops)
 
 
 def _streams(
-    settings: Settings, clock: Clock, gateway: AsyncpgGateway, keys: KeySet
+    settings: Settings, clock: Clock, gateways: tuple[AsyncpgGateway, AsyncpgGateway], keys: KeySet
 ) -> StreamParts:
-    source = EventSource(gateway)
+    opening, steady = (EventSource(gateway) for gateway in gateways)
     most, most_per_user = settings.api_max_streams, settings.api_max_streams_per_user
     return StreamParts(
-        hub=StreamHub(source, clock, most=most, most_per_user=most_per_user),
-        source=source,
+        hub=StreamHub(steady, clock, most=most, most_per_user=most_per_user),
+        source=opening,
         verifier=ClerkTokenVerifier(keys, authorized_parties=settings.allowed_origins),
         clock=clock,
         heartbeat_s=settings.api_heartbeat_s,
@@ -139,8 +149,9 @@ def _issuer(settings: Settings) -> str:
 
 async def _probe(gateway: Gateway) -> Readiness:
     try:
-        found = await gateway.call("engine.readiness", {"p_max_age_s": _WORKER_SEEN_S})
-    except DependencyFailed:
+        async with asyncio.timeout(_PROBE_S):
+            found = await gateway.call("engine.readiness", {"p_max_age_s": _WORKER_SEEN_S})
+    except (DependencyFailed, TimeoutError):
         return Readiness(database=False, schema=False, worker=False)
     except Rejected:
         # A database without the function has another schema.

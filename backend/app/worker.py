@@ -5,16 +5,19 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from backend.app.connections import open_gateway
 from backend.app.models import catalogue
 from backend.domain.ids import WorkerId
 from backend.integrations.supabase.gateway_asyncpg import AsyncpgGateway
 from backend.integrations.supabase.listener import PostgresWakeups
+from backend.integrations.supabase.realtime import RealtimeBroadcasts
 from backend.ports.clock import Clock, SystemClock
 from backend.ports.models import ModelCatalogue
 from backend.runs.announcements import Announcements
+from backend.runs.broadcaster import Broadcaster
+from backend.runs.event_source import EventSource
 from backend.runs.execution import RunLimits
 from backend.runs.queue import RunQueue
 from backend.runs.worker import Worker, WorkerLimits, WorkerParts
@@ -22,6 +25,7 @@ from backend.settings import Settings
 from backend.telemetry import logs
 
 _NAME = "assistants-worker"
+_HINT_S = 2.0
 
 
 def work(settings: Settings) -> None:
@@ -55,15 +59,20 @@ async def open_worker(
         open_gateway(settings, clock, _NAME, size=settings.database_pool) as gateway,
         # Leases must not run out because every connection of the pool waits for a lock.
         open_gateway(settings, clock, _NAME, size=1) as pulse,
+        # Announcing waits for a lock of the whole server, and is worth no long wait.
+        open_gateway(settings, clock, _NAME, size=1, timeout_s=_HINT_S) as hints,
+        AsyncExitStack() as stack,
     ):
-        announcements = Announcements(pulse, near)
-        yield _worker(settings, (gateway, pulse), announcements, models, clock)
+        broadcaster = await _broadcaster(settings, gateway, stack, clock)
+        hearers = [*near, broadcaster.hear] if broadcaster else near
+        told = Announcements(hints, hearers), broadcaster
+        yield _worker(settings, (gateway, pulse), told, models, clock)
 
 
 def _worker(
     settings: Settings,
     gateways: tuple[AsyncpgGateway, AsyncpgGateway],
-    announcements: Announcements,
+    told: tuple[Announcements, Broadcaster | None],
     models: ModelCatalogue,
     clock: Clock,
 ) -> Worker:
@@ -77,8 +86,19 @@ def _worker(
         run=RunLimits(settings.worker_max_rounds, settings.worker_max_text_bytes),
     )
     queue, pulse = (
-        RunQueue(gateway, name, lease_s=settings.worker_lease_s, announce=announcements.announce)
+        RunQueue(gateway, name, lease_s=settings.worker_lease_s, announce=told[0].announce)
         for gateway in gateways
     )
     wakeups = PostgresWakeups(url, clock, mode=settings.worker_listen)
-    return Worker(WorkerParts(name, queue, pulse, models, wakeups, announcements), limits, clock)
+    return Worker(WorkerParts(name, queue, pulse, models, wakeups, *told), limits, clock)
+
+
+async def _broadcaster(
+    settings: Settings, gateway: AsyncpgGateway, stack: AsyncExitStack, clock: Clock
+) -> Broadcaster | None:
+    secret = settings.supabase_secret_key
+    if settings.realtime_broadcast == "off" or not (settings.supabase_url and secret):
+        return None
+    channel = RealtimeBroadcasts(settings.supabase_url, secret.get_secret_value())
+    await stack.enter_async_context(channel)
+    return Broadcaster(EventSource(gateway), channel, clock)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from backend.domain.events import ENDINGS
 from backend.domain.ids import RunId
 from backend.domain.json_values import JsonObject
 from backend.errors import RequestInvalid
@@ -35,6 +36,13 @@ def cursor_of(event_id: str | None) -> Cursor:
         raise RequestInvalid("Last-Event-ID is a run's id, a colon, and a number or `end`.")
     run, place = parts.groups()
     return Cursor(RunId(run), _END if place == "end" else int(place))
+
+
+def behind(event: JsonObject) -> Cursor:
+    """Return the place behind the event; behind a run's last one, the place behind the run."""
+    if event["type"] in ENDINGS:
+        return Cursor(RunId(str(event["run_id"])), _END)
+    return cursor_of(id_of(event))
 
 
 def id_of(event: JsonObject) -> str:

@@ -3,3 +3,7 @@
 RUN_STARTED = "run.started"
 MESSAGE_DELTA = "message.delta"
 MESSAGE_DISCARDED = "message.discarded"
+ENDINGS = frozenset(
+    {"run.completed", "run.incomplete", "run.failed", "run.cancelled", "run.expired"}
+)
+"""A run says exactly one of these, as its last word."""

@@ -13,9 +13,12 @@ it may be skipped, doubled or false, and polling finds what it misses."""
 class Wakeups(Protocol):
     """A source of hints."""
 
-    async def deliver(self, wake: Callable[[str], None]) -> None:
+    async def deliver(
+        self, wake: Callable[[str], None], deaf: Callable[[], None] = lambda: None
+    ) -> None:
         """Call `wake` with each payload, until cancelled or until no hints can be had.
 
+        Where hints cannot be heard for now, `deaf` is called.
         After each gap in listening `wake` gets GAP.
         """
         ...

@@ -1,7 +1,8 @@
 """Claims runs while slots are free, and drains at the end."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Coroutine
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 import structlog
@@ -12,6 +13,7 @@ from backend.ports.clock import Clock
 from backend.ports.models import ModelCatalogue
 from backend.ports.wakeups import CANCEL, Wakeups
 from backend.runs.announcements import Announcements
+from backend.runs.broadcaster import Broadcaster
 from backend.runs.drain import drain, end
 from backend.runs.execution import Execution, RunLimits
 from backend.runs.flusher import Flusher
@@ -51,6 +53,8 @@ class WorkerParts:
     models: ModelCatalogue
     wakeups: Wakeups
     announcements: Announcements
+    broadcaster: Broadcaster | None = None
+    """Where browsers follow their sessions by another service than ours."""
 
 
 class Worker:
@@ -98,6 +102,7 @@ class Worker:
                 repeat(self._report, self._clock, name="report"),
                 repeat(self._listen, self._clock, name="listen", until=self._deaf.is_set),
                 repeat(self._parts.announcements.step, self._clock, name="announce"),
+                *self._broadcasting(),
             )
         ]
         try:
@@ -110,7 +115,13 @@ class Worker:
             with suppress(AssistantsError):
                 await self._parts.announcements.flush()
                 await self._parts.pulse.dismiss()
+            if self._parts.broadcaster:
+                await self._parts.broadcaster.flush()
             _log.info(names.WORKER_STOPPED, worker=self._parts.name)
+
+    def _broadcasting(self) -> list[Coroutine[None, None, None]]:
+        broadcaster = self._parts.broadcaster
+        return [repeat(broadcaster.step, self._clock, name="broadcast")] if broadcaster else []
 
     async def _listen(self) -> None:
         await self._parts.wakeups.deliver(self._wake)
@@ -150,8 +161,10 @@ class Worker:
     async def _execute(self, run: LiveRun) -> None:
         claim = run.claim
         _log.info(names.RUN_CLAIMED, run_id=claim.run_id, fence=claim.fence, model=claim.model)
+        broadcaster = self._parts.broadcaster
         try:
-            await self._execution.run(run)
+            with broadcaster.follow(claim) if broadcaster else nullcontext():
+                await self._execution.run(run)
         finally:
             self._live.discard(run)
             # The session's next run may be ready now, and a slot is free.

@@ -14,10 +14,16 @@ from backend.telemetry.names import LIBRARY_WARNED, PROCESS_BROKE
 
 _log = structlog.get_logger()
 _FRAMES = 12
+_PLACES = 1000
+_SILENT_S = 1.0
 
 
 class LibraryHandler(logging.Handler):
     """Writes a record of the standard library's logging as an event of ours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next_at: dict[tuple[str, str], float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep logger, level and place; the message and the exception's text may quote anything."""
@@ -25,8 +31,19 @@ class LibraryHandler(logging.Handler):
         if isinstance(error, asyncio.CancelledError):
             return
         keys = describe(error) if error else {"place": f"{record.module}:{record.lineno}"}
+        if not self._is_due((record.name, keys["place"]), record.created):
+            return
         write = _log.error if record.levelno >= logging.ERROR else _log.warning
         write(LIBRARY_WARNED, logger=record.name, **keys)
+
+    def _is_due(self, source: tuple[str, str], now_s: float) -> bool:
+        """Return whether this place was silent for a second: a loop of errors must not be a flood."""
+        if now_s < self._next_at.get(source, 0.0):
+            return False
+        if len(self._next_at) >= _PLACES:
+            self._next_at.clear()
+        self._next_at[source] = now_s + _SILENT_S
+        return True
 
 
 def listen(level: int) -> None:
@@ -35,8 +52,6 @@ def listen(level: int) -> None:
     Args:
         level: From here up; libraries tell too much below a warning.
     """
-    # A record that cannot be formatted would print itself and its arguments.
-    logging.raiseExceptions = False
     logging.basicConfig(handlers=[LibraryHandler()], level=max(level, logging.WARNING), force=True)
     logging.captureWarnings(capture=True)
     sys.excepthook = _on_crash

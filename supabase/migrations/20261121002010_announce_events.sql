@@ -1,6 +1,7 @@
 -- Purpose:   the word that sessions have new events, for whoever streams them.
--- Guarantee: only a hint: it may be lost, doubled or false, and never fails a write. Workers announce
---            after their commits; what ends without a worker is announced at its own commit.
+-- Guarantee: only a hint: it may be lost, doubled or false. Workers announce after their commits;
+--            what ends without a worker is announced at its own commit, unless the server's queue of
+--            notifications fills up: at its end it would fail the commit.
 -- Caller:    workers, as members of assistants_engine; the engine's own functions.
 
 set lock_timeout = '5s';
@@ -32,13 +33,34 @@ security invoker
 set search_path = ''
 as $$
 begin
-    perform pg_catalog.pg_notify('assistants_events', p_session::text);
-exception when others then
-    null; -- a hint: its failure never fails the write that it announces
+    if pg_catalog.pg_notification_queue_usage() < 0.5 then
+        perform pg_catalog.pg_notify('assistants_events', p_session::text);
+    end if;
 end
 $$;
 comment on function engine.tell_streams(uuid) is
 'Tells at commit that the session has new events, where no worker will.';
+
+create or replace function engine.wake(p_payload text) returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+    -- A full queue fails the commit, where nobody can catch it: who is not told polls.
+    if pg_catalog.pg_notification_queue_usage() >= 0.5 then
+        return;
+    end if;
+    -- A notifying commit takes a lock of the whole server; the gate lets one at a time pay for it.
+    -- Whoever finds the gate shut is found by the pass that the open one wakes, or by polling.
+    if p_payload <> 'run' or pg_catalog.pg_try_advisory_xact_lock(7203911546) then
+        perform pg_catalog.pg_notify('assistants_wake', p_payload);
+    end if;
+exception when others then
+    null; -- a wake-up is a hint: its failure never fails the write that it announces
+end
+$$;
 
 create or replace function engine.end_unattended(
     p_run engine.runs, p_status text, p_reason text, p_error text

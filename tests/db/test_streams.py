@@ -161,6 +161,44 @@ async def test_a_purged_run_stands_before_the_runs_behind_it(chat: Chat) -> None
     ]
 
 
+async def test_a_page_costs_what_it_shows_however_many_runs_lie_behind_it(chat: Chat) -> None:
+    claim = await chat.claimed()
+    await _answered(chat, claim)
+    # A long past, all of it purged: told in snapshots.
+    await chat.admin.execute(
+        "insert into engine.runs (session_id, user_id, model, origin, status, ended_at,"
+        " events_purged) select $1, user_id, 'offline:demo', 'api', 'completed', now(), true"
+        " from public.chat_sessions, generate_series(1, 500) where id = $1",
+        UUID(claim["session_id"]),
+    )
+
+    pages, cursor, kinds = 0, f"{claim['run_id']}:0", []
+    while True:
+        read = await chat.ada.read_stream(claim["session_id"], cursor)
+        pages += 1
+        kinds += [event["type"] for event in read["events"]]
+        if not read["more"]:
+            break
+        last = read["events"][-1]
+        cursor = f"{last['run_id']}:{last['seq'] or 'end'}"
+
+    assert kinds == ["message.delta", "run.completed"] + ["run.snapshot"] * 500
+    assert 50 <= pages <= 60
+
+
+async def test_a_snapshot_of_much_text_leaves_the_text_to_the_rows(chat: Chat) -> None:
+    claim = await chat.claimed()
+    await chat.worker.say(claim, "small")
+    await chat.worker.say(claim, "x" * 300_000, ordinal=1)
+    await chat.worker.finish(claim, "behind it")
+    await _purged(chat, claim)
+
+    (snapshot,) = (await chat.worker.read_stream(claim))["events"]
+
+    told = [message["content"] for message in snapshot["messages"]]
+    assert told == [text("small"), None, None]
+
+
 async def test_a_new_reader_starts_at_the_oldest_open_run(chat: Chat) -> None:
     session = await chat.ada.start_session()
     await chat.ada.say_all(session, "M1", "M2", "M3")

@@ -1,9 +1,11 @@
 """Who may read, how a stream ends, and readers that are slow or gone."""
 
 import asyncio
+import resource
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
@@ -18,6 +20,8 @@ from tests.support.processes import until
 from tests.support.service import ORIGIN, ServiceProcess
 from tests.support.stream_reader import Transcript
 
+HEARING = "wakeups.listening_started"
+LOST = "wakeups.listening_lost"
 LONG = script(text="word " * 40_000)
 RUN = "00000000-0000-4000-8000-00000000000a"
 
@@ -223,3 +227,59 @@ async def test_readers_who_hang_up_are_forgotten(scene: StreamScene) -> None:
             await until(can_open)
         async with reader.open() as frames:
             await anext(frames)
+
+
+async def test_readers_who_take_nothing_do_not_hold_up_the_end(scene: StreamScene) -> None:
+    service = await scene.services.ready(API_MAX_STREAMS_PER_USER="100")
+    await scene.workshop.ready()
+    session = await scene.chat.ada.start_session()
+    async with _stalled(scene, service, session, 20):
+        reader = await scene.reader(service, session)
+        async with reader.open() as frames:
+            await anext(frames)
+            for _ in range(30):
+                await scene.chat.ada.say(session, LONG)
+            await scene.until_idle()
+        service.ask_to_stop()
+        assert await service.ended(within_s=12) == 0
+
+
+async def test_idle_connections_make_room_for_whoever_asks(scene: StreamScene) -> None:
+    service = await scene.services.ready()
+    resource.prlimit(service.pid, resource.RLIMIT_NOFILE, (200, 200))
+    place = urlsplit(service.url)
+    idle = []
+    for _ in range(400):
+        made = socket.create_connection((place.hostname, place.port))
+        made.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        idle.append(made)
+
+    answer = await _get(service, "/healthz")
+
+    for made in idle:
+        made.close()
+    assert answer.status_code == 200
+    assert len(service.log_text().splitlines()) < 1000
+
+
+async def test_a_service_that_may_not_log_in_for_a_while_hears_again_afterwards(
+    scene: StreamScene,
+) -> None:
+    service = await scene.services.ready()
+
+    async def hears(times: int = 1) -> bool:
+        return len(service.logged(HEARING)) >= times
+
+    await until(hears)
+    await scene.admin.execute("alter role assistants_service nologin")
+    await scene.admin.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where application_name = 'assistants-listener'"
+    )
+
+    async def is_refused() -> bool:
+        return any(it["code"] != "database_unavailable" for it in service.logged(LOST))
+
+    await until(is_refused)
+    await scene.admin.execute("alter role assistants_service login")
+    await until(partial(hears, 2))

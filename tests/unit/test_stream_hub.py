@@ -11,7 +11,7 @@ from backend.api.streams.hub import StreamHub
 from backend.api.streams.subscription import Subscription
 from backend.domain.ids import SessionId, UserId
 from backend.domain.json_values import JsonObject
-from backend.errors import DatabaseUnavailable, TooManyRequests
+from backend.errors import DatabaseRejected, DatabaseUnavailable, TooManyRequests
 from backend.ports.clock import Clock
 from backend.ports.gateway import SERVICE, Identity
 from backend.runs.event_source import EventSource, Opening, Page
@@ -30,6 +30,7 @@ class Log:
         self.reads: list[list[str]] = []
         self.failures = 0
         self.page = 500
+        self.poison = ""
 
     async def call(
         self, function: str, arguments: Mapping[str, Any], *, identity: Identity = SERVICE
@@ -38,6 +39,8 @@ class Log:
         if self.failures:
             self.failures -= 1
             raise DatabaseUnavailable("The database is away.")
+        if any(cursor["session_id"] == self.poison for cursor in arguments["p_cursors"]):
+            raise DatabaseRejected("Too large.", sqlstate="54000")
         self.reads.append([cursor["session_id"] for cursor in arguments["p_cursors"]])
         return [self._behind(cursor) for cursor in arguments["p_cursors"]]
 
@@ -66,8 +69,8 @@ class Scene:
         self, session: str, user: str = "user_ada", opening: Opening = EMPTY
     ) -> Subscription:
         self.log.events.setdefault(session, [])
-        opened = self.hub.subscribe(SessionId(session), UserId(user), opening)
-        return self.stack.enter_context(opened)
+        self.stack.callback(self.hub.reserve(UserId(user)).release)
+        return self.stack.enter_context(self.hub.subscribe(SessionId(session), opening))
 
 
 @pytest.fixture
@@ -129,7 +132,7 @@ async def test_hints_that_come_together_are_one_read(scene: Scene, clock: Manual
     scene.hub.hear(",".join(f"s{number}" for number in range(250)))
     await clock.advance(0.1)
 
-    assert sorted(len(read) for read in scene.log.reads) == [50, 200]
+    assert [len(read) for read in scene.log.reads] == [50] * 5
 
 
 async def test_a_reader_that_takes_nothing_is_not_read_for(
@@ -180,6 +183,45 @@ async def test_a_database_that_is_away_delays_the_words_and_loses_none(
     await clock.advance(2)
 
     assert (seqs(reader.take()), reader.end) == ([1, 2], None)
+
+
+async def test_a_session_that_cannot_be_read_ends_its_own_streams_and_no_others(
+    scene: Scene, clock: ManualClock
+) -> None:
+    readers = [scene.reader(f"s{number}") for number in range(7)]
+    for reader in readers:
+        reader.take()
+    await clock.advance(0.1)
+    scene.log.poison = "s3"
+    for number in range(7):
+        scene.log.say(f"s{number}")
+
+    scene.hub.hear("")
+    await clock.advance(0.1)
+
+    assert [reader.end for reader in readers] == [None] * 3 + ["failed"] + [None] * 3
+    assert [seqs(reader.take()) for reader in readers] == [[1]] * 3 + [[]] + [[1]] * 3
+
+
+async def test_who_has_heard_the_end_of_a_run_stands_behind_the_whole_run(scene: Scene) -> None:
+    page = Page(({"run_id": RUN, "seq": 4, "type": "run.failed"},), more=False)
+
+    reader = scene.reader("a", opening=Opening(resumed=True, last_event_id=None, page=page))
+
+    assert reader.cursor.after == 2_147_483_647
+
+
+async def test_who_hears_again_need_not_ask_often(scene: Scene, clock: ManualClock) -> None:
+    scene.hub.go_deaf()
+    scene.hub.hear("")
+    reader = scene.reader("a")
+    reader.take()
+    await clock.advance(0.3)
+    scene.log.say("a")
+
+    await clock.advance(0.3)
+
+    assert seqs(reader.take()) == []
 
 
 async def test_a_lost_hint_is_made_up_for(scene: Scene, clock: ManualClock) -> None:
@@ -249,7 +291,7 @@ async def test_a_stream_that_is_opened_while_the_service_stops_ends_at_once(scen
 async def test_hints_for_sessions_that_nobody_reads_cost_nothing(
     scene: Scene, clock: ManualClock
 ) -> None:
-    with scene.hub.subscribe(SessionId("a"), UserId("u"), EMPTY) as reader:
+    with scene.hub.subscribe(SessionId("a"), EMPTY) as reader:
         reader.take()
     scene.hub.hear("a,b,c")
     await clock.advance(0.1)
@@ -262,10 +304,10 @@ async def test_a_user_opens_no_more_streams_than_allowed(scene: Scene) -> None:
         scene.reader(f"s{number}", "user_bob")
 
     with pytest.raises(TooManyRequests):
-        scene.hub.admit(UserId("user_bob"))
-    scene.hub.admit(UserId("user_ada"))
+        scene.hub.reserve(UserId("user_bob"))
+    scene.hub.reserve(UserId("user_ada"))
     scene.stack.close()
-    scene.hub.admit(UserId("user_bob"))
+    scene.hub.reserve(UserId("user_bob"))
 
 
 async def test_a_process_opens_no_more_streams_than_it_can(scene: Scene) -> None:

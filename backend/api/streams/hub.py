@@ -7,11 +7,12 @@ from contextlib import contextmanager
 
 from backend.api.streams.subscription import End, Subscription
 from backend.domain.ids import SessionId, UserId
-from backend.errors import TooManyRequests
+from backend.errors import Rejected, TooManyRequests
 from backend.ports.clock import Clock
 from backend.runs.event_source import EventSource, Opening
 
-_CURSORS_PER_READ = 200
+# A page is a quarter of a megabyte at most: what one read brings must fit into memory.
+_CURSORS_PER_READ = 50
 _PAUSE_S = 0.005
 _COME_BACK_S = 5.0
 _SWEEP_S = 5.0
@@ -45,34 +46,27 @@ class StreamHub:
     def __len__(self) -> int:
         return len(self._all)
 
-    def admit(self, user_id: UserId) -> None:
-        """Return quietly if this user may open one more stream.
+    def reserve(self, user_id: UserId) -> "Place":
+        """Return a place for one more stream of this user, from before it is opened to its end.
 
         Raises:
-            TooManyRequests: Not now.
+            TooManyRequests: There is none now.
         """
-        if len(self._all) >= self._most:
+        if self._per_user.total() >= self._most:
             raise TooManyRequests(
                 "This service has no stream to spare.", retry_after_s=_COME_BACK_S
             )
         if self._per_user[user_id] >= self._most_per_user:
             message = f"You have {self._most_per_user} open streams: close one."
             raise TooManyRequests(message, retry_after_s=_COME_BACK_S)
+        return Place(self._per_user, user_id)
 
     @contextmanager
-    def subscribe(
-        self, session_id: SessionId, user_id: UserId, opening: Opening
-    ) -> Iterator[Subscription]:
-        """Yield a subscription that is kept up to date until the block ends.
-
-        Raises:
-            TooManyRequests: Others were admitted meanwhile.
-        """
-        self.admit(user_id)
-        made = Subscription(session_id, user_id, opening, self._ask)
+    def subscribe(self, session_id: SessionId, opening: Opening) -> Iterator[Subscription]:
+        """Yield a subscription that is kept up to date until the block ends."""
+        made = Subscription(session_id, opening, self._ask)
         self._all.add(made)
         self._of_session[session_id].add(made)
-        self._per_user[user_id] += 1
         if self._end:
             made.close(self._end)
         try:
@@ -83,13 +77,14 @@ class StreamHub:
     def hear(self, payload: str) -> None:
         """Sessions have new events, comma-separated; an empty payload: any of them may have."""
         if not payload:
+            self._is_deaf = False
             self._ask_all()
         for session_id in payload.split(","):
             for subscription in self._of_session.get(SessionId(session_id), ()):
                 self._ask(subscription)
 
     def go_deaf(self) -> None:
-        """No hints will come: everything is read again and again."""
+        """No hints come for now: everything is read again and again."""
         self._is_deaf = True
 
     def close(self, end: End) -> None:
@@ -120,7 +115,17 @@ class StreamHub:
         self._ask_all()
 
     async def _read(self, waiting: Sequence[Subscription]) -> None:
-        pages = await self._source.read([(one.session_id, one.cursor) for one in waiting])
+        try:
+            pages = await self._source.read([(one.session_id, one.cursor) for one in waiting])
+        except Rejected:
+            # What the database refuses for one reader must not keep the others waiting.
+            if len(waiting) == 1:
+                waiting[0].close("failed")
+                return
+            middle = len(waiting) // 2
+            await self._read(waiting[:middle])
+            await self._read(waiting[middle:])
+            return
         for subscription, page in zip(waiting, pages, strict=True):
             subscription.deliver(page)
             if page is not None and page.more:
@@ -142,6 +147,22 @@ class StreamHub:
         readers.discard(subscription)
         if not readers:
             del self._of_session[subscription.session_id]
-        self._per_user[subscription.user_id] -= 1
-        if not self._per_user[subscription.user_id]:
-            del self._per_user[subscription.user_id]
+
+
+class Place:
+    """One stream that a user may have open."""
+
+    def __init__(self, taken: Counter[UserId], user_id: UserId) -> None:
+        self._taken = taken
+        self._user_id = user_id
+        self._is_released = False
+        taken[user_id] += 1
+
+    def release(self) -> None:
+        """Somebody else may have the place; a second time changes nothing."""
+        if self._is_released:
+            return
+        self._is_released = True
+        self._taken[self._user_id] -= 1
+        if not self._taken[self._user_id]:
+            del self._taken[self._user_id]

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from backend.api.bearer import signed_in
 from backend.api.streams.hub import StreamHub
-from backend.api.streams.response import EventStream
+from backend.api.streams.response import EventStream, Reading
 from backend.domain.cursors import cursor_of
 from backend.domain.ids import SessionId
 from backend.errors import NotFound
@@ -53,18 +53,17 @@ def stream_routes(parts: StreamParts) -> APIRouter:
         reader = await signed_in(request, parts.verifier)
         last_event_id = request.headers.get("last-event-id") or None
         cursor_of(last_event_id)
-        parts.hub.admit(reader.user_id)
         session = _session_id(session_id)
-        opening = await parts.source.open(session, reader, last_event_id)
+        place = parts.hub.reserve(reader.user_id)
+        try:
+            opening = await parts.source.open(session, reader, last_event_id)
+        except BaseException:
+            place.release()
+            raise
         left_s = reader.expires_at_s - parts.now_s()
-        return EventStream(
-            parts.hub,
-            parts.clock,
-            opening,
-            reader=(session, reader.user_id),
-            ends_at=parts.clock.monotonic() + left_s + _OUTLIVES_TOKEN_S,
-            heartbeat_s=parts.heartbeat_s,
-        )
+        ends_at = parts.clock.monotonic() + left_s + _OUTLIVES_TOKEN_S
+        reading = Reading(session, opening, place, ends_at)
+        return EventStream(parts.hub, parts.clock, reading, heartbeat_s=parts.heartbeat_s)
 
     return routes
 

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
-from backend.domain.cursors import cursor_of, id_of
-from backend.domain.ids import SessionId, UserId
+from backend.domain.cursors import behind
+from backend.domain.ids import SessionId
 from backend.domain.json_values import JsonObject
 from backend.runs.event_source import Opening, Page
 
-End: TypeAlias = Literal["reauth", "shutdown", "gone", "hung_up"]
-"""Why a stream ends: the token has, the service does, the session is gone, nobody reads."""
+End: TypeAlias = Literal["reauth", "shutdown", "gone", "failed", "hung_up"]
+"""Why a stream ends: the token has, the service does, the session is gone, it cannot be read, nobody
+listens."""
 
 
 class Subscription:
@@ -19,7 +20,6 @@ class Subscription:
     def __init__(
         self,
         session_id: SessionId,
-        user_id: UserId,
         opening: Opening,
         ask: Callable[["Subscription"], None],
     ) -> None:
@@ -27,16 +27,15 @@ class Subscription:
 
         Args:
             session_id: The session that is read.
-            user_id: Who reads.
             opening: Where the stream starts.
             ask: Called when the next page is wanted.
         """
         self.session_id = session_id
-        self.user_id = user_id
         self.opening = opening
         self.cursor = opening.cursor
         self.end: End | None = None
         self.changed = asyncio.Event()
+        self.on_close: Callable[[], None] = lambda: None
         self._ask = ask
         self._page: Sequence[JsonObject] = ()
         # What happened between the reading of the first page and now went unheard.
@@ -55,7 +54,7 @@ class Subscription:
         elif page.events:
             self._page = page.events
             self._more = self._more or page.more
-            self.cursor = cursor_of(id_of(page.events[-1]))
+            self.cursor = behind(page.events[-1])
             self.changed.set()
 
     def take(self) -> Sequence[JsonObject]:
@@ -73,3 +72,4 @@ class Subscription:
         """The stream ends once the reader has what was delivered; the first reason holds."""
         self.end = self.end or end
         self.changed.set()
+        self.on_close()

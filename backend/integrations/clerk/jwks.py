@@ -23,7 +23,7 @@ KEYS_REFRESH_FAILED = "keys.refresh_failed"
 _FRESH_S = 300.0
 _USABLE_S = 3600.0
 _COOLDOWN_S = 10.0
-_MOST_WAITING = 256
+_MOST_WAITING = 32
 
 
 class KeySet:

@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 
 from backend.domain.backoff import backoff_s
-from backend.errors import DatabaseUnavailable
+from backend.errors import AssistantsError, DatabaseUnavailable
 from backend.integrations.supabase.sqlstates import CONNECTION_ERRORS, translate
 from backend.ports.clock import Clock
 from backend.ports.wakeups import GAP
@@ -57,7 +57,9 @@ class PostgresWakeups:
         self._mode = mode
         self._channel = channel
 
-    async def deliver(self, wake: Callable[[str], None]) -> None:
+    async def deliver(
+        self, wake: Callable[[str], None], deaf: Callable[[], None] = lambda: None
+    ) -> None:
         """Call `wake` with each payload; return only where no wake-ups can be had."""
         failures = 0
         while self._mode != "off":
@@ -65,9 +67,12 @@ class PostgresWakeups:
                 await self._listen(wake)
             except ListenImpossible:
                 _log.warning(LISTENING_IMPOSSIBLE, mode=self._mode)
+                deaf()
                 if self._mode == "auto":
                     return
-            except DatabaseUnavailable as error:
+            except AssistantsError as error:
+                # A login may be refused now and taken later, as while its password changes.
+                deaf()
                 _log.warning(LISTENING_LOST, code=error.code, failures=failures)
             failures += 1
             await self._clock.sleep(
