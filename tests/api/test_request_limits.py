@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter, Request
-from starlette.responses import StreamingResponse
+from structlog.contextvars import bind_contextvars, merge_contextvars
 from structlog.testing import capture_logs
 
 from backend.api.application import ServiceLimits
@@ -177,10 +177,24 @@ async def test_what_is_no_request_is_refused_in_our_shape(sent: bytes) -> None:
     assert b"secret" not in answer
 
 
-async def test_a_head_of_thirty_kilobytes_is_a_request() -> None:
-    async with running(service()) as it, it.client() as client:
-        response = await client.get("/healthz", headers={"authorization": "Bearer " + "x" * 30_000})
-    assert response.status_code == 200
+async def test_a_head_of_thirty_kilobytes_is_a_request_even_if_it_comes_in_pieces() -> None:
+    async with running(service()) as it:
+        reader, writer = await it.connect()
+        writer.write(b"GET /healthz HTTP/1.1\r\nhost: x\r\ntoken: " + b"x" * 25_000)
+
+        async def arrived() -> bool:
+            held = [connection.conn.trailing_data[0] for connection in connections(it.server)]
+            return sum(map(len, held)) > 25_000
+
+        await until(arrived)
+        writer.write(b"x" * 5_000 + b"\r\nconnection: close\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+
+
+def connections(server: Any) -> list[Any]:
+    """Return the connections that the server knows."""
+    return list(server.server_state.connections)
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -238,117 +252,42 @@ async def test_requests_over_the_limit_are_refused_at_once_but_probes_are_not() 
     assert refused.headers["access-control-allow-origin"] == ORIGIN
 
 
-async def test_streams_do_not_take_the_places_of_requests() -> None:
-    gate, routes = Gate(), APIRouter()
-
-    @routes.get("/stream")
-    async def stream() -> StreamingResponse:
-        async def events() -> AsyncIterator[str]:
-            yield ": one\n\n"
-            await gate.pass_through()
-
-        return StreamingResponse(events(), media_type="text/event-stream")
-
-    @routes.get("/other")
-    async def other() -> None:
-        return None
-
-    app = service(routes, limits=ServiceLimits(requests=1))
-    async with running(app) as it, it.client() as client:
-        async with (
-            client.stream("GET", "/stream") as first,
-            client.stream("GET", "/stream") as second,
-        ):
-            assert [first.status_code, second.status_code] == [200, 200]
-            assert (await client.get("/other")).status_code == 200
-            gate.opened.set()
-        for _ in range(3):
-            assert (await client.get("/other")).status_code == 200
-
-
-async def test_what_a_stream_says_is_passed_on_at_once_and_with_its_own_headers() -> None:
-    gate, routes = Gate(), APIRouter()
-
-    @routes.get("/stream")
-    async def stream() -> StreamingResponse:
-        async def events() -> AsyncIterator[str]:
-            yield "data: first\n\n"
-            await gate.pass_through()
-            yield "data: second\n\n"
-
-        return StreamingResponse(
-            events(), media_type="text/event-stream", headers={"x-accel-buffering": "no"}
-        )
-
-    async with (
-        running(service(routes)) as it,
-        it.client() as client,
-        client.stream("GET", "/stream") as response,
-    ):
-        said = response.aiter_text()
-        assert await anext(said) == "data: first\n\n"
-        gate.opened.set()
-        assert await anext(said) == "data: second\n\n"
-    assert response.headers["x-accel-buffering"] == "no"
-    assert "content-length" not in response.headers
-    assert response.headers["x-request-id"]
-
-
-async def test_a_stream_learns_that_its_reader_has_gone() -> None:
-    gone, routes = asyncio.Event(), APIRouter()
-
-    @routes.get("/stream")
-    async def stream() -> StreamingResponse:
-        async def events() -> AsyncIterator[str]:
-            try:
-                yield "data: first\n\n"
-                await asyncio.Event().wait()
-            finally:
-                gone.set()
-
-        return StreamingResponse(events(), media_type="text/event-stream")
-
-    async with running(service(routes)) as it, it.client() as client:
-        async with client.stream("GET", "/stream") as response:
-            await anext(response.aiter_text())
-        await asyncio.wait_for(gone.wait(), 10)
-
-
-async def test_a_reader_that_takes_nothing_is_dropped_by_the_kernel() -> None:
-    ended, routes = asyncio.Event(), APIRouter()
-
-    @routes.get("/stream")
-    async def stream() -> StreamingResponse:
-        async def events() -> AsyncIterator[bytes]:
-            try:
-                while True:
-                    yield b"x" * 65_536
-                    await asyncio.sleep(0)
-            finally:
-                ended.set()
-
-        return StreamingResponse(events(), media_type="text/event-stream")
-
-    async with running(service(routes), stalled_s=0.5) as it:
+async def test_rubbish_behind_a_refusal_is_no_error_of_ours(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with running(limited(Counter(), one_bytes=10)) as it:
         reader, writer = await it.connect()
-        writer.write(b"GET /stream HTTP/1.1\r\nhost: x\r\n\r\n")
-        await reader.readuntil(b"\r\n\r\n")
-        writer.transport.pause_reading()  # type: ignore[attr-defined]
-        await asyncio.wait_for(ended.wait(), 20)
-        writer.transport.abort()
+        head = b"POST /count HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        writer.write(head + b"b\r\n" + b"x" * 11 + b"\r\n")
+        answer = await reader.readuntil(b"}}")
+        writer.write(b"secret\r\n")
+        assert await read_or_reset(reader) == b""
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert [record.name for record in caplog.records] == ["uvicorn.error"]
+    assert caplog.records[0].levelname == "WARNING"
 
 
-async def test_two_requests_in_one_go_are_answered_in_order_under_their_own_ids() -> None:
-    with capture_logs():
-        async with running(service()) as it:
+async def test_two_requests_in_one_go_have_nothing_in_common() -> None:
+    routes = APIRouter()
+
+    @routes.get("/ada")
+    async def ada() -> dict[str, str]:
+        bind_contextvars(user="ada")
+        return {"is": "first"}
+
+    with capture_logs([merge_contextvars]) as logged:
+        async with running(service(routes)) as it:
             answer = await it.say(
-                b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-request-id: id-of-first\r\n\r\n"
+                b"GET /ada HTTP/1.1\r\nhost: x\r\nx-request-id: id-of-first\r\n\r\n"
                 b"GET /nothing HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
             )
-    first, _, second = answer.partition(b'{"status":"alive"}')
+    first, _, second = answer.partition(b'{"is":"first"}')
     assert b"x-request-id: id-of-first" in first
     assert b"id-of-first" not in second
     assert b"404 Not Found" in second
+    answered = [entry for entry in logged if entry["event"] == "http.answered"]
+    assert [entry.get("user") for entry in answered] == ["ada", None]
 
 
 async def test_no_answer_names_the_server_and_each_has_a_date() -> None:

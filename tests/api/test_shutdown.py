@@ -205,6 +205,32 @@ async def test_while_it_finishes_it_takes_no_new_connection() -> None:
     assert response.json() == {"status": "answered"}
 
 
+async def test_work_goes_on_to_its_end_even_for_a_caller_who_has_gone() -> None:
+    gate, done, routes = Gate(), asyncio.Event(), APIRouter()
+
+    @routes.get("/slow")
+    async def slow() -> None:
+        await gate.pass_through()
+        done.set()
+
+    async with running(service(routes)) as it:
+        _, writer = await it.connect()
+        writer.write(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
+        await gate.reached.wait()
+        writer.close()
+
+        async def gone() -> bool:
+            return not it.server.server_state.connections
+
+        await until(gone)
+        it.server.stop()
+        await asyncio.wait([it.ended], timeout=0.3)
+        assert not it.ended.done()
+        gate.opened.set()
+        await it.ended
+    assert done.is_set()
+
+
 async def test_patience_has_an_end() -> None:
     gate = Gate()
     app = slow_service(gate)

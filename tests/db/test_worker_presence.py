@@ -75,12 +75,13 @@ async def test_a_worker_that_reports_again_is_back(chat: Chat) -> None:
 async def test_a_worker_that_says_goodbye_is_gone_and_a_stranger_changes_nothing(
     chat: Chat,
 ) -> None:
-    await chat.worker.call("report_worker", "w1")
+    for name in ("w1", "stays"):
+        await chat.worker.call("report_worker", name)
 
-    for name in ("w1", "w1", "w2"):
+    for name in ("w1", "w1", "stranger"):
         await chat.worker.call("dismiss_worker", name)
 
-    assert await workers(chat) == 0
+    assert await workers(chat) == 1
 
 
 async def test_the_start_of_a_worker_is_kept_while_it_reports(chat: Chat) -> None:

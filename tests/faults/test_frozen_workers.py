@@ -3,7 +3,6 @@
 from tests.faults.scene import SLOW, Scene, script
 from tests.support.proxy import slow_network
 
-
 # One connection, and no claim on it: nothing but the flush is on its way when the network stops.
 ALONE = {"DATABASE_POOL": "1", "WORKER_CONCURRENCY": "1"}
 

@@ -249,7 +249,7 @@ async def test_idle_connections_make_room_for_whoever_asks(scene: StreamScene) -
     resource.prlimit(service.pid, resource.RLIMIT_NOFILE, (200, 200))
     place = urlsplit(service.url)
     idle = []
-    for _ in range(400):
+    for _ in range(230):
         made = socket.create_connection((place.hostname, place.port))
         made.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
         idle.append(made)
