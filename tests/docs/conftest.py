@@ -51,6 +51,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     folder = tmp_path_factory.mktemp("checkout")
     local = folder / "supabase" / "local"
     local.mkdir(parents=True)
+    (folder / "web").symlink_to(ROOT / "web")
     (local / "node_modules").symlink_to(ROOT / "supabase" / "local" / "node_modules")
     with running_stack() as stack:
         (folder / ".local").symlink_to(stack.data)

@@ -9,7 +9,16 @@ from typer.main import get_command
 from backend.cli import commands
 from backend.settings import DATA_VARIABLE, OwnerSettings, Settings
 from tests.docs.conftest import Checkout
-from tests.docs.pages import DATA_MODEL, README, blocks, broken_links, pages, program, rows_below
+from tests.docs.pages import (
+    DATA_MODEL,
+    README,
+    STREAMS,
+    blocks,
+    broken_links,
+    pages,
+    program,
+    rows_below,
+)
 
 ANSWER = "This is offline:demo, a deterministic stand-in and no language model."
 
@@ -76,6 +85,12 @@ def test_the_javascript_of_the_data_model_says_what_the_page_says(checkout: Chec
         "[ 'tool_call', 'tool_result', 'text' ]",
         "PT409",
     ]
+
+
+def test_the_javascript_of_the_streams_follows_a_session_to_its_answer(checkout: Checkout) -> None:
+    said = checkout.run("node", below="supabase/local", typed=blocks(STREAMS, "js")[0])
+
+    assert f"completed {ANSWER}" in said
 
 
 def test_the_readme_names_every_setting_and_no_other() -> None:
