@@ -58,7 +58,11 @@ test("an answer is typed, said and stored before the browser's eyes", async () =
   await hasAnswered(seen, 1);
 
   const [statuses] = seen.statuses.values();
+  await until(() => statuses.at(-1) === "completed", "completed");
   assert.deepEqual(statuses.filter((it) => it !== "waiting"), ["typing", "streaming", "completed"]);
+  // What was shown never went away.
+  const shown = seen.views.map((view) => view.messages.filter((it) => it.role === "assistant").map(textOf).join(""));
+  shown.reduce((before, now) => assert.ok(now.startsWith(before), `${before} → ${now}`) ?? now);
   const [answer] = answers(seen);
   const said = new Set(seen.views.flatMap((view) => view.messages).filter((it) => it.id === answer.id && it.status === "streaming").map(textOf));
   assert.ok(said.size >= 5, `${said.size} pieces`);
@@ -95,6 +99,23 @@ for (const seed of seeds) {
     await assertAsStored(seen, session);
   });
 }
+
+test("what is missing is read as soon as the next message shows it", async () => {
+  const session = await startSession();
+  const seen = follow(session, { quietMs: { live: 60_000, other: 60_000 } });
+  await isLive(seen);
+  await say(session, script({ deltas: 60, delay_ms: 30, text: "word " }));
+  await until(() => seen.texts.size === 1, "some text");
+
+  await faults({ drop: 1 });
+  const before = [...seen.texts.values()][0];
+  await sleep(500);
+  assert.equal([...seen.texts.values()][0], before);
+  await faults();
+  await hasAnswered(seen, 1);
+
+  await assertAsStored(seen, session);
+});
 
 test("connections that are cut are made up for", async () => {
   const session = await startSession();
@@ -159,9 +180,8 @@ test("a failure is a final state", async () => {
   await say(session, script({ deltas: 5, delay_ms: 20, fault: { kind: "fatal", after: 2 } }));
   await hasAnswered(seen, 1);
 
-  const [run] = seen.handle.state.runs;
-  assert.equal(run.status, "failed");
-  assert.ok(run.error);
+  await until(() => seen.handle.state.runs[0].status === "failed", "failed");
+  assert.ok(seen.handle.state.runs[0].error);
   await assertAsStored(seen, session);
 });
 
@@ -199,7 +219,7 @@ test("a run that is cancelled ends before the browser's eyes", async () => {
   ok(await me.rpc("cancel_run", { p_run: id }));
   await hasAnswered(seen, 1);
 
-  assert.equal(seen.handle.state.runs[0].status, "cancelled");
+  await until(() => seen.handle.state.runs[0].status === "cancelled", "cancelled");
   await assertAsStored(seen, session);
 });
 

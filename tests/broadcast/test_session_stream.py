@@ -6,6 +6,11 @@ from uuid import uuid4
 from tests.broadcast.live import Live
 
 
+def test_rows_and_events_become_one_state(node: Callable[..., str]) -> None:
+    node("state.test.mjs")
+    node("following.test.mjs")
+
+
 def test_supabase_js_follows_sessions_by_realtime(live: Live, node: Callable[..., str]) -> None:
     node(
         "realtime.test.mjs",

@@ -25,6 +25,7 @@ export function followSession(supabase, sessionId, options) {
   let isJoined = false;
   let isReading = false;
   let isAsked = false;
+  let isCatchingUp = false;
   let silences = 0;
   let watch;
 
@@ -59,17 +60,20 @@ export function followSession(supabase, sessionId, options) {
   async function readStream() {
     // What has been sent before this question is behind its answer, or will never be.
     pending = [];
-    for (let more = true; more && !signal.aborted; ) {
-      const names = { p_session_id: sessionId, p_last_event_id: state.lastEventId };
-      const page = await rows(supabase.rpc("read_stream", names));
-      if (page === null) throw new StreamRefused(404);
-      state.lastEventId ??= page.last_event_id;
-      page.events.forEach((event) => state.apply(event));
-      more = page.more;
+    isCatchingUp = true;
+    try {
+      for (let more = true; more && !signal.aborted; ) {
+        const names = { p_session_id: sessionId, p_last_event_id: state.lastEventId };
+        const page = await rows(supabase.rpc("read_stream", names));
+        if (page === null) throw new StreamRefused(404);
+        state.lastEventId ??= page.last_event_id;
+        page.events.forEach((event) => state.apply(event));
+        more = page.more;
+      }
+    } finally {
+      isCatchingUp = false;
     }
-    const waiting = pending;
-    pending = [];
-    waiting.forEach(take);
+    pending.splice(0).forEach(take);
   }
 
   async function readRows() {
@@ -78,10 +82,9 @@ export function followSession(supabase, sessionId, options) {
       const query = supabase.from(table).select(columns).eq("session_id", sessionId);
       return rows(query.order(order, { ascending: false }).limit(count));
     };
-    const [messages, runs] = await Promise.all([
-      newest("messages", "*", "position", pageSize),
-      newest("runs", RUN_COLUMNS, "queued_no", RUNS),
-    ]);
+    // In this order: the answer of a run that has ended is among the messages.
+    const runs = await newest("runs", RUN_COLUMNS, "queued_no", RUNS);
+    const messages = await newest("messages", "*", "position", pageSize);
     state.replaceRows(messages.reverse(), runs.reverse(), mark);
   }
 
@@ -119,7 +122,7 @@ export function followSession(supabase, sessionId, options) {
     if (place === "next") apply(event);
     else if (place === "gap") {
       pending.push(event);
-      reconcile();
+      if (!isCatchingUp) reconcile();
     }
   }
 
