@@ -60,6 +60,14 @@ class Scene:
 
         await until(holds)
 
+    async def streamed(self, run: UUID) -> str:
+        """Return the text that the run has streamed so far."""
+        sql = (
+            "select string_agg(data ->> 'text', '' order by seq) from engine.events"
+            " where run_id = $1 and type = 'message.delta'"
+        )
+        return str(await self.admin.fetchval(sql, run))
+
     async def until_logged(self, worker: WorkerProcess, event: str, times: int = 1) -> None:
         """The worker has written this to its log, so often."""
 
