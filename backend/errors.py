@@ -21,7 +21,9 @@ AssistantsError                       code, http_status, retryable
 │   │   └── ModelQuotaExceeded        the account with the provider is used up
 │   ├── MigrationRefused              the database's history and the files disagree
 │   ├── ServiceRoleRefused            the host does not let this login make roles
+│   ├── WebhookRefused                the webhook cannot be set up; says what to do
 │   ├── LocalStackFailed              the embedded stack could not be started or used
+│   ├── SchemaMissing                 the project lacks functions or tables of ours
 │   └── DatabaseRejected              a statement failed in a way that no retry cures
 └── DependencyFailed                  5xx: may work later, retried with backoff
     ├── DatabaseUnavailable           no connection, or lost during the call
@@ -192,16 +194,38 @@ class MigrationRefused(Rejected):
 
 
 class ServiceRoleRefused(Rejected):
-    """The host does not let this login make or grant the service role."""
+    """The host does not let this login make or grant the service role.
+
+    Attributes:
+        service_url: The login, a secret, that the SQL in the message makes.
+    """
 
     code = "service_role_refused"
     http_status = 403
+
+    def __init__(self, message: str, *, service_url: str) -> None:
+        super().__init__(message)
+        self.service_url = service_url
+
+
+class WebhookRefused(Rejected):
+    """The webhook cannot be set up like this; the message says what to do."""
+
+    code = "webhook_refused"
+    http_status = 409
 
 
 class LocalStackFailed(Rejected):
     """The embedded stack could not be started or used; the message says what to do."""
 
     code = "local_stack_failed"
+    http_status = 500
+
+
+class SchemaMissing(Rejected):
+    """The project lacks functions or tables that this release calls; the message says the cure."""
+
+    code = "schema_missing"
     http_status = 500
 
 

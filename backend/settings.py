@@ -14,7 +14,7 @@ from backend.errors import SettingsInvalid
 DATA_VARIABLE = "ASSISTANTS_DATA"
 STACK_FILE = "stack.json"
 _POOLER_PORT = 6543
-_DATABASES = ("DATABASE_URL", "ADMIN_DATABASE_URL")
+_PROJECTS = ("DATABASE_URL", "ADMIN_DATABASE_URL", "SUPABASE_URL")
 # What `assistants up --json` calls otherwise than the environment does.
 _STACK_NAMES = {
     "issuer_url": "clerk_issuer",
@@ -23,13 +23,22 @@ _STACK_NAMES = {
 }
 
 
-class Settings(BaseSettings):
-    """What a process needs to know; each field is the environment variable in upper case."""
+class ProbeSettings(BaseSettings):
+    """What is needed to ask a process of the same container whether it is well."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    database_url: SecretStr
-    """The service's own login."""
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=8000, ge=0, le=65535)
+    worker_liveness_file: str = ""
+    """Touched by a worker every other second; empty for none."""
+
+
+class Settings(ProbeSettings):
+    """What a process needs to know; each field is the environment variable in upper case."""
+
+    database_url: SecretStr | None = None
+    """The service's own login; without it functions are called over the project's Data API."""
     database_pool: int = Field(default=8, ge=1, le=200)
     database_transaction_pooler: bool = False
     """Say true where a pooler in transaction mode listens on another port than 6543."""
@@ -60,8 +69,6 @@ class Settings(BaseSettings):
     """A longer answer is cut there and its run ends as incomplete."""
     offline_trials: bool = False
     """Lets scripts for the offline model take their time and kill the worker; for tests only."""
-    api_host: str = "127.0.0.1"
-    api_port: int = Field(default=8000, ge=0, le=65535)
     api_max_streams: int = Field(default=5000, ge=1, le=100_000)
     """Open streams of one process."""
     api_max_streams_per_user: int = Field(default=20, ge=1, le=10_000)
@@ -74,7 +81,24 @@ class Settings(BaseSettings):
             return value
         return tuple(origin.strip() for origin in value.split(",") if origin.strip())
 
-    @field_validator("openai_base_url")
+    @field_validator(
+        "database_url",
+        "supabase_url",
+        "supabase_publishable_key",
+        "supabase_secret_key",
+        "clerk_issuer",
+        "webhook_secret",
+        "webhook_secret_previous",
+        "openai_api_key",
+        "openai_base_url",
+        mode="before",
+    )
+    @classmethod
+    def _is_said(cls, value: Any) -> Any:
+        # As a file of variables says that there is none.
+        return None if value == "" else value
+
+    @field_validator("openai_base_url", "supabase_url")
     @classmethod
     def _is_address(cls, url: str | None) -> str | None:
         if url and not (url.startswith(("http://", "https://")) and urlsplit(url).netloc):
@@ -91,8 +115,15 @@ class Settings(BaseSettings):
         return origins
 
     @property
+    def transport(self) -> Literal["asyncpg", "postgrest"]:
+        """How functions of the database are called: a login is the shorter way where there is one."""
+        return "asyncpg" if self.database_url else "postgrest"
+
+    @property
     def uses_transaction_pooler(self) -> bool:
         """Whether connections change between transactions: no prepared statements, no LISTEN."""
+        if self.database_url is None:
+            return False
         port = urlsplit(self.database_url.get_secret_value()).port
         told = self.database_transaction_pooler or self.worker_listen == "off"
         return told or port == _POOLER_PORT
@@ -107,7 +138,7 @@ class OwnerSettings(BaseSettings):
     """The owner's login."""
 
 
-S = TypeVar("S", Settings, OwnerSettings)
+S = TypeVar("S", Settings, OwnerSettings, ProbeSettings)
 
 
 def data_folder(given: Path | None = None) -> Path:
@@ -119,7 +150,15 @@ def data_folder(given: Path | None = None) -> Path:
     checkout = Path(__file__).parents[1]
     if (checkout / "pyproject.toml").exists():
         return checkout / ".local"
-    return Path.home() / ".local" / "share" / "supa-assistants"
+    return _home() / ".local" / "share" / "supa-assistants"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        # As for the user of a container, who is a number and nothing else.
+        return Path("/nonexistent")
 
 
 def load(data: Path | None = None) -> Settings:
@@ -130,7 +169,14 @@ def load(data: Path | None = None) -> Settings:
     Raises:
         SettingsInvalid: A variable is missing or wrong; the message names it, never its value.
     """
-    return _validated(Settings, _values(data))
+    settings = _validated(Settings, _values(data))
+    if settings.database_url is None and not (
+        settings.supabase_url and settings.supabase_secret_key
+    ):
+        raise SettingsInvalid(
+            "DATABASE_URL is not set; without it SUPABASE_URL and SUPABASE_SECRET_KEY are needed."
+        )
+    return settings
 
 
 def load_owner(data: Path | None = None) -> OwnerSettings:
@@ -142,16 +188,25 @@ def load_owner(data: Path | None = None) -> OwnerSettings:
     return _validated(OwnerSettings, _values(data))
 
 
+def load_probe() -> ProbeSettings:
+    """Return what the environment says; no other setting need be there.
+
+    Raises:
+        SettingsInvalid: A variable is wrong.
+    """
+    return _validated(ProbeSettings, {})
+
+
 def _values(data: Path | None) -> dict[str, Any]:
-    # Whoever names a database means that one: a local stack is no substitute for half an answer.
-    if data is None and any(os.environ.get(name) for name in _DATABASES):
+    # Whoever names a project means that one: a local stack is no substitute for half an answer.
+    if data is None and any(os.environ.get(name) for name in _PROJECTS):
         return {}
     stack = data_folder(data) / STACK_FILE
     if stack.exists():
         return _stack_values(stack)
     if data is not None:
         raise SettingsInvalid(f"There is no stack in {data}: run `assistants up --data {data}`.")
-    raise SettingsInvalid("DATABASE_URL is not set and no local stack was found.")
+    raise SettingsInvalid("DATABASE_URL is not set, nor SUPABASE_URL; no local stack was found.")
 
 
 def _stack_values(stack: Path) -> dict[str, Any]:

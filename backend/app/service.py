@@ -11,15 +11,14 @@ from backend.api.health import Readiness
 from backend.api.streams.hub import StreamHub
 from backend.api.streams.routes import StreamParts, stream_routes
 from backend.api.webhooks import webhook_routes
-from backend.app.connections import open_gateway
+from backend.app.connections import open_gateway, wakeups_of
 from backend.app.models import catalogue
 from backend.app.worker import open_worker
 from backend.errors import DependencyFailed, Rejected, SettingsInvalid
 from backend.integrations.clerk.jwks import KeySet
 from backend.integrations.clerk.tokens import ClerkTokenVerifier
 from backend.integrations.supabase import bundle
-from backend.integrations.supabase.gateway_asyncpg import AsyncpgGateway
-from backend.integrations.supabase.listener import EVENTS, PostgresWakeups
+from backend.integrations.supabase.listener import EVENTS
 from backend.ports.clock import Clock, SystemClock
 from backend.ports.gateway import Gateway
 from backend.runs.drain import end
@@ -71,9 +70,7 @@ async def _serve(settings: Settings, *, with_worker: bool) -> None:
 
 async def _run(settings: Settings, app: FastAPI, hub: StreamHub, worker: Worker | None) -> None:
     clock = SystemClock()
-    url = settings.database_url.get_secret_value()
-    wakeups = PostgresWakeups(url, clock, mode=settings.worker_listen, channel=EVENTS)
-
+    wakeups = wakeups_of(settings, clock, EVENTS)
     impossible = asyncio.Event()
     told = asyncio.Event()
 
@@ -106,7 +103,7 @@ async def _run(settings: Settings, app: FastAPI, hub: StreamHub, worker: Worker 
 
 
 def _streams(
-    settings: Settings, clock: Clock, gateways: tuple[AsyncpgGateway, AsyncpgGateway], keys: KeySet
+    settings: Settings, clock: Clock, gateways: tuple[Gateway, Gateway], keys: KeySet
 ) -> StreamParts:
     opening, steady = (EventSource(gateway) for gateway in gateways)
     most, most_per_user = settings.api_max_streams, settings.api_max_streams_per_user
@@ -120,7 +117,7 @@ def _streams(
 
 
 def _service(
-    settings: Settings, gateway: AsyncpgGateway, streams: StreamParts, worker: Worker | None
+    settings: Settings, gateway: Gateway, streams: StreamParts, worker: Worker | None
 ) -> ServiceParts:
     async def wake() -> None:
         if worker:
@@ -144,6 +141,10 @@ def _service(
 def _issuer(settings: Settings) -> str:
     if settings.clerk_issuer is None:
         raise SettingsInvalid("CLERK_ISSUER is not set: `assistants serve` needs it.")
+    if settings.transport == "postgrest" and settings.supabase_publishable_key is None:
+        raise SettingsInvalid(
+            "SUPABASE_PUBLISHABLE_KEY is not set: without DATABASE_URL `assistants serve` needs it."
+        )
     return settings.clerk_issuer
 
 
@@ -156,6 +157,7 @@ async def _probe(gateway: Gateway) -> Readiness:
     except Rejected:
         # A database without the function has another schema.
         return Readiness(database=True, schema=False, worker=False)
-    newest = bundle.migrations()[-1].version
-    is_newest = found["schema_version"] == newest
-    return Readiness(database=True, schema=is_newest, worker=found["workers"] > 0)
+    # Migrations only add: this release runs on a newer schema, too. Others' migrations may be newer
+    # than ours in the same history, so the newest of all says nothing.
+    has_ours = bundle.migrations()[-1].version in found.get("schema_versions", ())
+    return Readiness(database=True, schema=has_ours, worker=found["workers"] > 0)

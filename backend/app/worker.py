@@ -5,27 +5,33 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 
-from backend.app.connections import open_gateway
+from backend.app.connections import open_gateway, wakeups_of
 from backend.app.models import catalogue
 from backend.domain.ids import WorkerId
-from backend.integrations.supabase.gateway_asyncpg import AsyncpgGateway
-from backend.integrations.supabase.listener import PostgresWakeups
+from backend.errors import DependencyFailed, SettingsInvalid
+from backend.integrations.supabase.listener import RUNS
 from backend.integrations.supabase.realtime import RealtimeBroadcasts
 from backend.ports.clock import Clock, SystemClock
+from backend.ports.gateway import Gateway
 from backend.ports.models import ModelCatalogue
 from backend.runs.announcements import Announcements
 from backend.runs.broadcaster import Broadcaster
+from backend.runs.drain import end
 from backend.runs.event_source import EventSource
 from backend.runs.execution import RunLimits
+from backend.runs.loops import repeat
 from backend.runs.queue import RunQueue
 from backend.runs.worker import Worker, WorkerLimits, WorkerParts
 from backend.settings import Settings
 from backend.telemetry import logs
+from backend.telemetry.liveness import TOUCH_S, LivenessFile
 
 _NAME = "assistants-worker"
 _HINT_S = 2.0
+_WORKER_SEEN_S = 15.0
 
 
 def work(settings: Settings) -> None:
@@ -36,7 +42,7 @@ def work(settings: Settings) -> None:
 
 async def work_with(settings: Settings, models: ModelCatalogue) -> None:
     """Answer messages with these models until a signal comes."""
-    async with open_worker(settings, models) as worker:
+    async with _showing_life(settings), open_worker(settings, models) as worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.stop)
@@ -53,6 +59,9 @@ async def open_worker(
         settings: Of this process.
         models: Who serves which model.
         near: Told of each session with new events, such as the streams of the same process.
+
+    Raises:
+        Rejected: The project refuses us, or lacks what this release calls.
     """
     clock = SystemClock()
     async with (
@@ -63,21 +72,55 @@ async def open_worker(
         open_gateway(settings, clock, _NAME, size=1, timeout_s=_HINT_S) as hints,
         AsyncExitStack() as stack,
     ):
+        await _require_schema(gateway)
         broadcaster = await _broadcaster(settings, gateway, stack, clock)
         hearers = [*near, broadcaster.hear] if broadcaster else near
         told = Announcements(hints, hearers), broadcaster
         yield _worker(settings, (gateway, pulse), told, models, clock)
 
 
+@asynccontextmanager
+async def _showing_life(settings: Settings) -> AsyncIterator[None]:
+    """Touch the liveness file for as long as the event loop goes on, whatever the database does."""
+    if not settings.worker_liveness_file:
+        yield
+        return
+    file, clock = LivenessFile(Path(settings.worker_liveness_file)), SystemClock()
+    try:
+        file.touch()
+    except OSError as error:
+        what = type(error).__name__
+        raise SettingsInvalid(f"WORKER_LIVENESS_FILE cannot be written: {what}.") from None
+
+    async def touch() -> None:
+        file.touch()
+        await clock.sleep(TOUCH_S)
+
+    touching = asyncio.create_task(repeat(touch, clock, name="liveness"))
+    try:
+        yield
+    finally:
+        await end([touching])
+
+
+async def _require_schema(gateway: Gateway) -> None:
+    """Return quietly unless the project refuses the key, or lacks the functions of this release.
+
+    Raises:
+        Rejected: What no waiting cures. A database that is away may come back: that raises nothing.
+    """
+    with suppress(DependencyFailed):
+        await gateway.call("engine.readiness", {"p_max_age_s": _WORKER_SEEN_S})
+
+
 def _worker(
     settings: Settings,
-    gateways: tuple[AsyncpgGateway, AsyncpgGateway],
+    gateways: tuple[Gateway, Gateway],
     told: tuple[Announcements, Broadcaster | None],
     models: ModelCatalogue,
     clock: Clock,
 ) -> Worker:
     name = WorkerId(f"{socket.gethostname()}-{os.getpid()}-{clock.new_id()[:8]}")
-    url = settings.database_url.get_secret_value()
     limits = WorkerLimits(
         concurrency=settings.worker_concurrency,
         lease_s=settings.worker_lease_s,
@@ -89,12 +132,12 @@ def _worker(
         RunQueue(gateway, name, lease_s=settings.worker_lease_s, announce=told[0].announce)
         for gateway in gateways
     )
-    wakeups = PostgresWakeups(url, clock, mode=settings.worker_listen)
+    wakeups = wakeups_of(settings, clock, RUNS)
     return Worker(WorkerParts(name, queue, pulse, models, wakeups, *told), limits, clock)
 
 
 async def _broadcaster(
-    settings: Settings, gateway: AsyncpgGateway, stack: AsyncExitStack, clock: Clock
+    settings: Settings, gateway: Gateway, stack: AsyncExitStack, clock: Clock
 ) -> Broadcaster | None:
     secret = settings.supabase_secret_key
     if settings.realtime_broadcast == "off" or not (settings.supabase_url and secret):

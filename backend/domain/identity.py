@@ -1,6 +1,6 @@
 """Who is asking, as a verified token says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from backend.domain.ids import OrgId, UserId
 from backend.domain.json_values import JsonObject
@@ -21,3 +21,5 @@ class SignedIn:
     """Unix seconds."""
     claims: JsonObject
     """All token claims, as row-level security sees them."""
+    token: str = field(default="", repr=False)
+    """The token itself, to be passed on at once and kept nowhere: it holds for a minute."""

@@ -1,7 +1,7 @@
 """The way to the database: call this function, with these arguments, as this identity."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from backend.domain.json_values import JsonObject
@@ -14,9 +14,11 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A user, with the claims of a verified token: row-level security sees what it would see."""
+    """A user, with verified claims: row-level security sees what it would see for their token."""
 
     claims: JsonObject
+    token: str | None = field(default=None, repr=False)
+    """Where the claims come from one: a transport that has no other way passes it on."""
 
 
 Identity: TypeAlias = Service | Caller
@@ -29,7 +31,7 @@ class Gateway(Protocol):
     async def call(
         self, function: str, arguments: Mapping[str, Any], *, identity: Identity = SERVICE
     ) -> Any:
-        """Return what the function returned, as JSON values.
+        """Return what the function returned, as JSON values; a set, as a list of its rows.
 
         Args:
             function: Schema and name, such as `engine.claim_runs`.

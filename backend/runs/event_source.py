@@ -51,8 +51,8 @@ class EventSource:
             NotFound: The session is somebody else's or does not exist; the two look the same.
         """
         arguments = {"p_session_id": session_id, "p_last_event_id": last_event_id}
-        (found,) = await self._gateway.call(
-            "public.read_stream", arguments, identity=Caller(reader.claims)
+        found = await self._gateway.call(
+            "public.read_stream", arguments, identity=Caller(reader.claims, reader.token or None)
         )
         if found is None:
             raise NotFound("There is no such session, or it is not yours.")

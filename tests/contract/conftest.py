@@ -6,11 +6,12 @@ from contextlib import AsyncExitStack, ExitStack
 import pytest
 import pytest_asyncio
 
-from backend.integrations.supabase.gateway_asyncpg import AsyncpgGateway
 from backend.integrations.supabase.service_role import create_service_role
-from backend.ports.clock import SystemClock
+from backend.ports.gateway import Gateway
+from tests.contract.ways import ByLogin, OverTheDataApi, Way
 from tests.support.chat import Chat, open_chat
 from tests.support.cluster import Database
+from tests.support.data_api import is_served, open_project
 from tests.support.pooler import answers, transaction_pooler
 
 
@@ -27,18 +28,24 @@ async def service_url(chat: Chat) -> str:
     return await create_service_role(chat.database.url("postgres"))
 
 
-@pytest_asyncio.fixture(params=["direct", "through a pooler"])
-async def gateway(
-    request: pytest.FixtureRequest, service_url: str
-) -> AsyncIterator[AsyncpgGateway]:
-    """Yield a gateway by each of the ways there are."""
-    through_pooler = request.param != "direct"
+@pytest_asyncio.fixture(params=["direct", "through a pooler", "over the Data API"])
+async def way(request: pytest.FixtureRequest, chat: Chat, service_url: str) -> AsyncIterator[Way]:
+    """Yield each of the ways to the database that there are."""
     with ExitStack() as stack:
-        url = service_url
-        if through_pooler:
+        if request.param == "over the Data API":
+            project = stack.enter_context(open_project(chat.database))
+            await is_served(project)
+            yield OverTheDataApi(chat, project)
+        elif request.param == "through a pooler":
             url = stack.enter_context(transaction_pooler(service_url))
             await answers(url)
-        async with AsyncpgGateway(
-            url, SystemClock(), size=4, timeout_s=2, through_pooler=through_pooler
-        ) as made:
-            yield made
+            yield ByLogin(chat, url, through_pooler=True)
+        else:
+            yield ByLogin(chat, service_url, through_pooler=False)
+
+
+@pytest_asyncio.fixture
+async def gateway(way: Way) -> AsyncIterator[Gateway]:
+    """Yield a gateway by each of the ways."""
+    async with way.open() as made:
+        yield made

@@ -5,6 +5,8 @@ from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from tests.support.chat import Chat, open_chat
 from tests.support.oracles import assert_all_ended, assert_sound
 from tests.support.processes import WorkerProcess, Workshop, until
@@ -14,6 +16,9 @@ def script(**keys: Any) -> str:
     """Return a message that tells the offline model what to do."""
     return f"offline: {json.dumps(keys)}"
 
+
+BOTH_WAYS = pytest.mark.parametrize("way", ["with a login", "over the Data API"])
+"""For what must hold however workers reach the database."""
 
 SLOW = script(deltas=100, delay_ms=20)
 """Two seconds of words: long enough for anything to happen in the middle."""

@@ -3,7 +3,9 @@
 import asyncio
 import random
 
-from tests.faults.scene import Scene, script
+from tests.faults.scene import BOTH_WAYS, Scene, script
+
+pytestmark = BOTH_WAYS
 
 
 async def test_sixty_messages_under_fire_are_answered_once_and_in_order(scene: Scene) -> None:

@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.faults.scene import SLOW, Scene, script
+from tests.faults.scene import BOTH_WAYS, SLOW, Scene, script
+
+pytestmark = BOTH_WAYS
 
 
 async def test_fifty_runs_in_flight_outlive_the_kill_of_their_worker(scene: Scene) -> None:

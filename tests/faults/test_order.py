@@ -1,6 +1,8 @@
 """Several workers, many sessions: each session is answered in its own order, once."""
 
-from tests.faults.scene import SLOW, Scene, script
+from tests.faults.scene import BOTH_WAYS, SLOW, Scene, script
+
+pytestmark = BOTH_WAYS
 
 
 async def test_two_workers_answer_twenty_sessions_in_their_order(scene: Scene) -> None:

@@ -1,8 +1,10 @@
 """Workers that are asked to end: nothing is lost, nothing is waited for in vain."""
 
-from tests.faults.scene import SLOW, Scene, script
+from tests.faults.scene import BOTH_WAYS, SLOW, Scene, script
 
 ENDLESS = script(deltas=10_000, delay_ms=20)
+
+pytestmark = BOTH_WAYS
 
 
 async def test_a_worker_asked_to_stop_finishes_what_it_has_begun(scene: Scene) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
+import pytest
 import pytest_asyncio
 
 from backend.integrations.supabase.service_role import create_service_role
 from tests.faults.scene import Scene
 from tests.support.chat import open_chat
 from tests.support.cluster import Database
+from tests.support.data_api import is_served, open_project
 from tests.support.identities import ADA, Identity
 from tests.support.processes import Workshop, open_workshop
 from tests.support.service import ServiceProcess, Services, SignIn, open_sign_in
@@ -67,10 +69,25 @@ async def open_stream_scene(
     return made
 
 
+@pytest.fixture
+def way() -> str:
+    """Return how processes reach the database; tests name other ways by `scene.BOTH_WAYS`."""
+    return "with a login"
+
+
 @pytest_asyncio.fixture
-async def scene(database: Database) -> AsyncIterator[StreamScene]:
+async def scene(database: Database, way: str) -> AsyncIterator[StreamScene]:
     """Yield the scene; its processes end before its database is dropped."""
-    service_url = await create_service_role(database.url("postgres"))
     async with AsyncExitStack() as stack:
-        workshop = stack.enter_context(open_workshop(service_url))
-        yield await open_stream_scene(database, stack, workshop)
+        if way == "with a login":
+            service_url = await create_service_role(database.url("postgres"))
+            workshop = stack.enter_context(open_workshop(service_url))
+            yield await open_stream_scene(database, stack, workshop)
+        else:
+            project = stack.enter_context(open_project(database))
+            await is_served(project)
+            workshop = stack.enter_context(open_workshop("", **project.environment))
+            made = await open_stream_scene(database, stack, workshop)
+            # The Data API trusts this one.
+            made.sign_in = project.sign_in
+            yield made

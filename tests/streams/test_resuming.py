@@ -5,10 +5,12 @@ import json
 from contextlib import aclosing
 from uuid import UUID
 
-from tests.faults.scene import script
+from tests.faults.scene import BOTH_WAYS, script
 from tests.streams.conftest import StreamScene
 from tests.support.chat import Chat
 from tests.support.stream_reader import StreamReader, Transcript, until_ending
+
+pytestmark = BOTH_WAYS
 
 WORDS = script(deltas=40, delay_ms=30, text="über 😀 \n\r\n data: x\u2028 id: 7")
 

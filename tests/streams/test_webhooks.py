@@ -6,12 +6,14 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.faults.scene import script
+from tests.faults.scene import BOTH_WAYS, script
 from tests.streams.conftest import StreamScene
 from tests.support.pg_net import PgNet, Weather, install_pg_net, install_vault, pumping
 from tests.support.service import ServiceProcess
 from tests.support.stream_reader import Transcript
 from tests.support.webhooks import PATH, SECRET, STRANGER
+
+pytestmark = BOTH_WAYS
 
 # As behind a transaction pooler: nobody hears NOTIFY, and polls are a minute apart.
 DEAF = {

@@ -100,22 +100,26 @@ class WorkerProcess(AssistantsProcess):
     """One `assistants work`."""
 
     def __init__(self, database_url: str, log: Path, settings: Mapping[str, str]) -> None:
+        if not database_url:
+            # Over the Data API nothing can be heard.
+            self.ready_event = "worker.started"
         super().__init__(["work"], log, {"DATABASE_URL": database_url, **_FAST, **settings})
 
 
 class Workshop:
     """Starts workers for one database; none of them is left afterwards."""
 
-    def __init__(self, database_url: str, folder: Path) -> None:
+    def __init__(self, database_url: str, folder: Path, settings: Mapping[str, str]) -> None:
         self.database_url = database_url
         self._folder = folder
+        self.settings = settings
         self._started: list[WorkerProcess] = []
 
     def start(self, **settings: str) -> WorkerProcess:
         """Return a worker that is starting; settings are environment variables."""
         log = self._folder / f"worker-{len(self._started)}.log"
         url = settings.pop("DATABASE_URL", self.database_url)
-        worker = WorkerProcess(url, log, settings)
+        worker = WorkerProcess(url, log, {**self.settings, **settings})
         self._started.append(worker)
         return worker
 
@@ -131,10 +135,15 @@ class Workshop:
 
 
 @contextmanager
-def open_workshop(database_url: str) -> Iterator[Workshop]:
-    """Yield a workshop."""
+def open_workshop(database_url: str, **settings: str) -> Iterator[Workshop]:
+    """Yield a workshop whose workers have these environment variables besides.
+
+    Args:
+        database_url: The service's login; empty where the settings name a project instead.
+        settings: Of all its workers.
+    """
     with tempfile.TemporaryDirectory(prefix="supa-workers-") as folder:
-        workshop = Workshop(database_url, Path(folder))
+        workshop = Workshop(database_url, Path(folder), settings)
         try:
             yield workshop
         finally:

@@ -83,6 +83,7 @@ class Services:
             "CLERK_ISSUER": self._sign_in.url,
             "ALLOWED_ORIGINS": ORIGIN,
             "API_PORT": "0",
+            **self._workshop.settings,
             **settings,
         }
         log = self._folder / f"service-{len(self._started)}.log"

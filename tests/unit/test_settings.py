@@ -24,11 +24,39 @@ def stack(folder: Path, **values: str) -> Path:
     return folder
 
 
+def login(found: settings.Settings) -> str:
+    assert found.database_url
+    return found.database_url.get_secret_value()
+
+
+def test_a_url_and_a_secret_key_are_enough(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stack(tmp_path / "default", database_url="postgresql://local")
+    monkeypatch.setenv("SUPABASE_URL", "https://abc.supabase.co")
+    monkeypatch.setenv("SUPABASE_SECRET_KEY", "sb_secret_x")
+    monkeypatch.setenv("DATABASE_URL", "")
+    found = settings.load()
+    assert (found.transport, found.database_url) == ("postgrest", None)
+
+
+@pytest.mark.parametrize("name", ["SUPABASE_URL", "SUPABASE_SECRET_KEY"])
+def test_half_of_them_is_not(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "https://abc.supabase.co")
+    with pytest.raises(SettingsInvalid, match="DATABASE_URL is not set"):
+        settings.load()
+
+
+def test_a_login_is_the_shorter_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("SUPABASE_URL", "https://abc.supabase.co")
+    monkeypatch.setenv("SUPABASE_SECRET_KEY", "sb_secret_x")
+    assert settings.load().transport == "asyncpg"
+
+
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", URL)
     monkeypatch.setenv("WORKER_CONCURRENCY", "7")
     found = settings.load()
-    assert found.database_url.get_secret_value() == URL
+    assert login(found) == URL
     assert found.worker_concurrency == 7
 
 
@@ -38,13 +66,13 @@ def test_a_named_stack_beats_the_environment(
     monkeypatch.setenv("DATABASE_URL", URL)
     folder = stack(tmp_path / "mine", database_url="postgresql://local", issuer_url="http://i")
     found = settings.load(folder)
-    assert found.database_url.get_secret_value() == "postgresql://local"
+    assert login(found) == "postgresql://local"
     assert found.clerk_issuer == "http://i"
 
 
 def test_without_anything_said_a_local_stack_is_found(tmp_path: Path) -> None:
     stack(tmp_path / "default", database_url="postgresql://local")
-    assert settings.load().database_url.get_secret_value() == "postgresql://local"
+    assert login(settings.load()) == "postgresql://local"
 
 
 def test_the_owners_login_is_enough_to_migrate_and_for_nothing_else(

@@ -4,6 +4,7 @@ import base64
 import re
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import InvalidSignatureError, PyJWS, PyJWTError
@@ -59,12 +60,13 @@ class ClerkTokenVerifier:
             payload = _signed(token, other)
         if payload is None:
             raise Unauthenticated("signature")
-        return read_claims(
+        signed_in = read_claims(
             payload,
             issuer=self._keys.issuer,
             authorized_parties=self._authorized_parties,
             now_s=self._now_s(),
         )
+        return replace(signed_in, token=token)
 
 
 def _key_id(token: str) -> str:

@@ -1,30 +1,19 @@
 """The gateway over a direct connection, or through a pooler, by asyncpg."""
 
-import re
 from collections.abc import Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 import asyncpg
 import pydantic_core
 
-from backend.domain.backoff import backoff_s
-from backend.errors import InputInvalid
 from backend.integrations.supabase import jsonb
-from backend.integrations.supabase.sqlstates import (
-    CONNECTION_ERRORS,
-    ROLLED_BACK,
-    sqlstate_of,
-    translate,
-)
+from backend.integrations.supabase.calls import RETURN_SETS, check_names, repeat_rolled_back
+from backend.integrations.supabase.sqlstates import CONNECTION_ERRORS, translate
 from backend.ports.clock import Clock
 from backend.ports.gateway import SERVICE, Caller, Identity
 
-_FUNCTION = re.compile(r"(engine|public)\.[a-z][a-z0-9_]{0,62}")
-_PARAMETER = re.compile(r"p_[a-z0-9_]{1,60}")
-_TRIES = 5
-_RETRY_BASE_S = 0.005
-_RETRY_LIMIT_S = 0.1
 _BECOME = (
     "select pg_catalog.set_config('role', 'authenticated', true),"
     " pg_catalog.set_config('request.jwt.claims', $1, true)"
@@ -91,7 +80,7 @@ class AsyncpgGateway:
     async def call(
         self, function: str, arguments: Mapping[str, Any], *, identity: Identity = SERVICE
     ) -> Any:
-        """Return what the function returned; a set, which only `public` has, as a list of rows.
+        """Return what the function returned; a set, as a list of its rows.
 
         Raises:
             DatabaseUnavailable: No connection, or lost on the way: it may have taken effect.
@@ -99,22 +88,17 @@ class AsyncpgGateway:
             Rejected: The function refuses, in one of the subclasses that say why.
         """
         statement = self._statement(function, tuple(arguments))
-        for attempt in range(_TRIES):
-            try:
-                return await self._once(statement, arguments, identity)
-            except (asyncpg.PostgresError, *CONNECTION_ERRORS) as error:
-                if sqlstate_of(error) not in ROLLED_BACK or attempt == _TRIES - 1:
-                    # The cause would carry the server's text, which may quote rows.
-                    raise translate(error, doing=function) from None
-            await self._clock.sleep(
-                backoff_s(
-                    attempt,
-                    base_s=_RETRY_BASE_S,
-                    limit_s=_RETRY_LIMIT_S,
-                    jitter=self._clock.random(),
-                )
-            )
-        raise AssertionError("the last try returns or raises")
+        once = partial(self._translated, function, statement, arguments, identity)
+        return await repeat_rolled_back(once, self._clock)
+
+    async def _translated(
+        self, function: str, statement: str, arguments: Mapping[str, Any], identity: Identity
+    ) -> Any:
+        try:
+            return await self._once(statement, arguments, identity)
+        except (asyncpg.PostgresError, *CONNECTION_ERRORS) as error:
+            # The cause would carry the server's text, which may quote rows.
+            raise translate(error, doing=function) from None
 
     async def _once(self, statement: str, arguments: Mapping[str, Any], identity: Identity) -> Any:
         async with self._pool.acquire(timeout=self._timeout_s) as connection:
@@ -147,12 +131,10 @@ class AsyncpgGateway:
         key = (function, *parameters)
         if (known := self._statements.get(key)) is not None:
             return known
-        if not _FUNCTION.fullmatch(function) or not all(map(_PARAMETER.fullmatch, parameters)):
-            raise InputInvalid(f"{function} is not a function that may be called.")
-        # Both names matched their patterns: no SQL can hide in them.
+        check_names(function, parameters)
         given = ", ".join(f"{name} => ${number}" for number, name in enumerate(parameters, 1))
         statement = f"select {function}({given})"
-        if function.startswith("public."):
+        if function in RETURN_SETS:
             rows = "select coalesce(jsonb_agg(to_jsonb(r)), '[]') from"
             statement = f"{rows} {function}({given}) as r"
         self._statements[key] = statement

@@ -23,6 +23,11 @@ def encode(value: Any) -> bytes:
     return _VERSION + encoded
 
 
+def storable(value: Any) -> Any:
+    """Return the value as plain JSON types, without what jsonb cannot hold."""
+    return pydantic_core.from_json(encode(value).removeprefix(_VERSION))
+
+
 def decode(data: bytes) -> Any:
     """Return the value of jsonb's binary form.
 

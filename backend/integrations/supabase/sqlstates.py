@@ -11,14 +11,27 @@ from backend.errors import (
     InputInvalid,
     NotFound,
     NotPermitted,
+    SchemaMissing,
 )
+from backend.integrations.supabase.calls import RolledBack
 
-ROLLED_BACK = frozenset({"40P01", "40001"})
-"""Deadlock, serialisation failure: nothing happened, and the next try may work at once."""
-_LOCKED = "55P03"
-
-# Connection exceptions, operator intervention (also a statement timeout), no resources.
-_UNAVAILABLE_CLASSES = ("08", "57", "53")
+_OTHERS = "did nothing because of other transactions"
+_AWAY = "did not come through"
+_INPUT = "refused its input"
+# By the beginning of the state; the first that fits.
+_KINDS: tuple[tuple[str, type[AssistantsError], str], ...] = (
+    ("40P01", RolledBack, _OTHERS),
+    ("40001", RolledBack, _OTHERS),
+    ("55P03", DatabaseContended, _OTHERS),
+    # Connection exceptions, operator intervention (also a statement timeout), no resources.
+    ("08", DatabaseUnavailable, _AWAY),
+    ("57", DatabaseUnavailable, _AWAY),
+    ("53", DatabaseUnavailable, _AWAY),
+    ("22", InputInvalid, _INPUT),
+    ("23", InputInvalid, _INPUT),
+)
+# A function, table or schema that is not there.
+_MISSING = frozenset({"42883", "42P01", "3F000"})
 # What functions raise on purpose; their messages are ours and quote no rows.
 _ON_PURPOSE: dict[str, type[AssistantsError]] = {
     "42501": NotPermitted,
@@ -49,15 +62,31 @@ def translate(error: Exception, *, doing: str) -> AssistantsError:
         error: What asyncpg or the socket raised.
         doing: Which call failed, for the message: a function's name, never its arguments.
     """
-    state = sqlstate_of(error)
     if isinstance(error, ValueError) and isinstance(error, asyncpg.InterfaceError):
         return InputInvalid(f"{doing} was given an argument of another type.")
-    if state in ROLLED_BACK or state == _LOCKED:
-        return DatabaseContended(f"{doing} did nothing because of other transactions ({state}).")
-    if not state or state.startswith(_UNAVAILABLE_CLASSES):
-        return DatabaseUnavailable(f"{doing}: {type(error).__name__} {state}".rstrip())
+    if state := sqlstate_of(error):
+        return meaning(state, str(error), doing=doing)
+    return DatabaseUnavailable(f"{doing}: {type(error).__name__}")
+
+
+def meaning(state: str, message: str, *, doing: str) -> AssistantsError:
+    """Return our error for an SQLSTATE.
+
+    Args:
+        state: Five characters.
+        message: The server's; taken over only where one of our functions raised it on purpose.
+        doing: Which call failed.
+    """
     if purpose := _ON_PURPOSE.get(state):
-        return purpose(str(error))
-    if state.startswith(("22", "23")):
-        return InputInvalid(f"{doing} refused its input ({state}).")
+        return purpose(message)
+    if state in _MISSING:
+        return missing(doing, state)
+    for beginning, kind, said in _KINDS:
+        if state.startswith(beginning):
+            return kind(f"{doing} {said} ({state}).")
     return DatabaseRejected(f"{doing} failed ({state}).", sqlstate=state)
+
+
+def missing(doing: str, state: str) -> SchemaMissing:
+    """Return the error for a project that lacks what this release calls."""
+    return SchemaMissing(f"{doing} is not there ({state}): run `assistants migrate`.")
