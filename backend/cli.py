@@ -3,17 +3,23 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from backend import settings
-from backend.errors import AssistantsError
+from backend.errors import AssistantsError, ServiceRoleRefused
+
+if TYPE_CHECKING:
+    from backend.app.owner import Planned
 
 Data = Annotated[
     Path | None,
     typer.Option("--data", help="The data folder of a local stack.", show_default=False),
 ]
+
+_LEVELS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
+_MOST_CHARACTERS = 10_000
 
 commands = typer.Typer(
     help="Insert a row, get an assistant's answer.",
@@ -24,10 +30,12 @@ commands = typer.Typer(
 
 
 def main() -> None:
-    """Run the command; an error of ours is one sentence and exit code 1."""
+    """Run the command; an error of ours is a few words and exit code 1."""
     try:
         commands(prog_name="assistants")
     except AssistantsError as error:
+        if isinstance(error, ServiceRoleRefused):
+            print(f"DATABASE_URL={error.service_url}", flush=True)
         sys.stderr.write(f"{error}\n")
         sys.exit(1)
 
@@ -86,33 +94,115 @@ def work(data: Data = None) -> None:
 
 
 @commands.command()
+def healthy(
+    worker: Annotated[
+        bool | None,
+        typer.Option(
+            "--worker/--service",
+            help="Which one is meant; else the one of this container.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Say whether the process of this container is well, by exit code 0 or 1."""
+    from backend.app import health
+
+    found = health.look(settings.load_probe(), worker=worker)
+    print(found.found)
+    sys.exit(0 if found.is_well else 1)
+
+
+@commands.command()
 def migrate(
     data: Data = None,
     service_role: Annotated[
         bool, typer.Option("--service-role", help="Make the service's own login, too.")
     ] = False,
+    seed: Annotated[bool, typer.Option("--seed", help="Add a first assistant.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be applied.")] = False,
+    back_to: Annotated[
+        str | None,
+        typer.Option(metavar="VERSION", help="Roll back whatever is newer.", show_default=False),
+    ] = None,
 ) -> None:
     """Bring the database's schema up to date."""
     from backend.app import owner
 
-    done = owner.migrate(settings.load_owner(data), service_role=service_role)
-    count = len(done.applied)
-    print(f"Applied {count} migrations." if count else "The schema is up to date.", file=sys.stderr)
-    if done.service_url:
-        print(f"DATABASE_URL={done.service_url}")
+    if sum((service_role or seed, plan, back_to is not None)) > 1:
+        raise typer.BadParameter("--plan and --back-to stand alone.")
+    login = settings.load_owner(data)
+    if plan:
+        _print_plan(owner.plan(login))
+    elif back_to is not None:
+        count = len(owner.roll_back(login, back_to, tell=_note))
+        _note(f"Rolled back {count} migrations." if count else "There is nothing to roll back.")
+    else:
+        done = owner.migrate(login, service_role=service_role, seed=seed, tell=_note)
+        count = len(done.applied)
+        _note(f"Applied {count} migrations." if count else "The schema is up to date.")
+        if done.service_url:
+            print(f"DATABASE_URL={done.service_url}")
 
 
 @commands.command()
-def doctor(data: Data = None) -> None:
-    """Say what is missing before a message can be answered."""
-    from backend.app import owner
+def webhook(
+    url: Annotated[
+        str | None,
+        typer.Argument(
+            help="Of the service: `assistants serve --with-worker`.", show_default=False
+        ),
+    ] = None,
+    data: Data = None,
+    rotate: Annotated[bool, typer.Option("--rotate", help="Sign with a new secret.")] = False,
+    off: Annotated[bool, typer.Option("--off", help="Send no more.")] = False,
+) -> None:
+    """Let the database tell a service about new messages; prints the service's secret once."""
+    from backend.app import webhook as sender
 
-    checks = owner.doctor(settings.load(data))
+    if off and (url or rotate):
+        raise typer.BadParameter("--off stands alone.")
+    login = settings.load_owner(data)
+    if off:
+        _note("The webhook is off." if sender.switch_off(login) else "There was no webhook.")
+        _note("Unset WEBHOOK_SECRET where the service runs.")
+        return
+    done = sender.set_up(login, url, rotate=rotate)
+    _note(f"The database sends its webhooks to {done.url}.")
+    if done.secret is None:
+        _note("The secret stays as it is: WEBHOOK_SECRET, where the service runs.")
+        return
+    _note("Set this where the service runs, and start it again; it is not shown again:")
+    print(f"WEBHOOK_SECRET={done.secret}")
+    if done.previous:
+        print(f"WEBHOOK_SECRET_PREVIOUS={done.previous}")
+        _note("Five minutes after that, remove WEBHOOK_SECRET_PREVIOUS.")
+
+
+@commands.command()
+def doctor(
+    data: Data = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            metavar="-",
+            help="Try a user's session token, from standard input, on the project.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Say what is missing before a message can be answered, in the order to see to it."""
+    from backend.app import doctor as examination
+    from backend.domain.checks import any_failed
+
+    if token not in (None, "-"):
+        raise typer.BadParameter("others can read a command line: use `--token -` and type it in.")
+    given = sys.stdin.readline(_MOST_CHARACTERS).strip() if token else None
+    checks = examination.doctor(settings.load(data), token=given)
     for check in checks:
-        print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
+        print(f"{_LEVELS[check.level]}  {_line(check.name)}: {_line(check.found)}")
         if check.advice:
-            print(f"      {check.advice}")
-    if not all(check.ok for check in checks):
+            print(f"      {_line(check.advice)}")
+    if any_failed(checks):
         sys.exit(1)
 
 
@@ -129,6 +219,25 @@ def token(
     subject = local_stack.Subject(user_id=user, org_id=org, org_role=role)
     target = settings.load(data).clerk_issuer
     print(local_stack.token(settings.data_folder(data), target, subject))
+
+
+def _print_plan(planned: "Planned") -> None:
+    for step in planned.steps:
+        print(step)
+    count = len(planned.steps)
+    _note(
+        planned.refusal
+        or (f"{count} migrations would be applied." if count else "The schema is up to date.")
+    )
+
+
+def _line(said: str) -> str:
+    # Some of it may be another server's words.
+    return "".join(one if one.isprintable() else "?" for one in said[:_MOST_CHARACTERS])
+
+
+def _note(said: str) -> None:
+    print(said, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

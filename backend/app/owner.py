@@ -1,15 +1,12 @@
-"""What the owner of a database asks for: migrations, and what is missing."""
+"""What the owner of a database asks for: migrations."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from backend.domain.checks import Check, fails
-from backend.integrations.clerk.checks import check_issuer
 from backend.integrations.supabase import migrations
-from backend.integrations.supabase.checks import check_database
-from backend.integrations.supabase.keys import check_keys
 from backend.integrations.supabase.service_role import create_service_role
-from backend.settings import OwnerSettings, Settings
+from backend.settings import OwnerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,39 +19,66 @@ class Migrated:
     """The service's new login, a secret; None where none was asked for."""
 
 
-def migrate(settings: OwnerSettings, *, service_role: bool) -> Migrated:
-    """Bring the database up to date; with `service_role` make the service's login as well.
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What `migrate` would do."""
+
+    steps: list[str]
+    """`version  name` of each file that it would apply, oldest first."""
+    refusal: str | None
+    """Why it would do nothing at all."""
+
+
+def migrate(
+    settings: OwnerSettings, *, service_role: bool, seed: bool, tell: Callable[[str], None]
+) -> Migrated:
+    """Bring the database up to date.
+
+    Args:
+        settings: The owner's login.
+        service_role: Whether to make the service's as well.
+        seed: Whether to add the first assistant, where there is none.
+        tell: Is told of each file as soon as it is applied.
 
     Raises:
         MigrationRefused: The history and the files disagree, or a statement failed.
         ServiceRoleRefused: The host does not let this login make roles.
     """
     admin_url = settings.admin_database_url.get_secret_value()
-    return asyncio.run(_migrate(admin_url, service_role=service_role))
+    return asyncio.run(_migrate(admin_url, service_role=service_role, seed=seed, tell=tell))
 
 
-def doctor(settings: Settings) -> list[Check]:
-    """Return what was found, the unhealthy with what to do about it."""
-    return asyncio.run(_examine(settings))
+def plan(settings: OwnerSettings) -> Planned:
+    """Return what `migrate` would do, and change nothing.
+
+    Raises:
+        MigrationRefused: This login may not read the history.
+    """
+    found = asyncio.run(migrations.plan(settings.admin_database_url.get_secret_value()))
+    return Planned([f"{step.version}  {step.name}" for step in found.steps], found.refusal)
 
 
-async def _migrate(admin_url: str, *, service_role: bool) -> Migrated:
-    applied = await migrations.apply(admin_url)
+def roll_back(settings: OwnerSettings, version: str, *, tell: Callable[[str], None]) -> list[str]:
+    """Return the versions that were rolled back, newest first; `version` is now the newest.
+
+    Raises:
+        MigrationRefused: A file on the way has no rollback, `version` is not there, the history
+            and the files disagree, or a statement failed.
+    """
+    admin_url = settings.admin_database_url.get_secret_value()
+    going = migrations.back_to(
+        admin_url, version, tell=lambda step: tell(f"Rolled back {step.version} {step.name}")
+    )
+    return asyncio.run(going)
+
+
+async def _migrate(
+    admin_url: str, *, service_role: bool, seed: bool, tell: Callable[[str], None]
+) -> Migrated:
+    applied = await migrations.apply(
+        admin_url, tell=lambda step: tell(f"Applied {step.version} {step.name}")
+    )
+    if seed:
+        await migrations.seed(admin_url)
+        tell("Seeded: there is a first assistant")
     return Migrated(applied, await create_service_role(admin_url) if service_role else None)
-
-
-async def _examine(settings: Settings) -> list[Check]:
-    found = await check_database(settings.database_url.get_secret_value())
-    found += check_keys(settings.supabase_url, _keys(settings))
-    if settings.clerk_issuer is None:
-        advice = "Set CLERK_ISSUER to the Frontend API URL of your Clerk instance."
-        return [*found, fails("issuer", "CLERK_ISSUER is not set", advice)]
-    return [*found, *await check_issuer(settings.clerk_issuer)]
-
-
-def _keys(settings: Settings) -> dict[str, str | None]:
-    secret = settings.supabase_secret_key
-    return {
-        "SUPABASE_PUBLISHABLE_KEY": settings.supabase_publishable_key,
-        "SUPABASE_SECRET_KEY": secret.get_secret_value() if secret else None,
-    }

@@ -1,4 +1,4 @@
-"""The same migrations and the same conversation on each version that Supabase runs or will run."""
+"""The same conversation on each version that Supabase runs or will run, also when tables grow."""
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -13,11 +13,35 @@ from tests.support.worker import call, delta
 
 OpenDatabase = Callable[[int], Database]
 
+# What a later release may do, and an operator to the tables in `public`.
+GROW = r"""
+do $$
+declare
+    v_table regclass;
+begin
+    for v_table in
+        select oid from pg_class where relkind = 'r'
+        and relnamespace in ('public'::regnamespace, 'engine'::regnamespace)
+    loop
+        execute format('alter table %s add column grown integer default 1', v_table);
+    end loop;
+    execute 'create or replace view public.runs with (security_invoker = true) as '
+        || regexp_replace(pg_get_viewdef('public.runs'), '\sFROM', ', 1 as grown FROM');
+end
+$$
+"""
+
 
 @pytest.mark.parametrize("major", MAJORS)
-async def test_a_conversation_is_answered(database_of: OpenDatabase, major: int) -> None:
+@pytest.mark.parametrize("grown", [False, True])
+async def test_a_conversation_is_answered_also_where_tables_have_got_more_columns(
+    database_of: OpenDatabase, major: int, grown: bool
+) -> None:
     async with AsyncExitStack() as stack:
-        chat = await open_chat(database_of(major), stack)
+        database = database_of(major)
+        if grown:
+            database.execute(GROW)
+        chat = await open_chat(database, stack)
         session = await chat.ada.start_session()
         await chat.ada.say_all(session, "M1", "M2")
 
@@ -26,6 +50,10 @@ async def test_a_conversation_is_answered(database_of: OpenDatabase, major: int)
         assert await chat.path(session) == ["M1", "R1", "M2", "", "R2"]
         assert await chat.statuses(session) == ["completed", "completed"]
         assert len(await chat.ada.search("M1 or R2")) == 2
+        again = await chat.ada.regenerate((await chat.messages(session))[0]["id"])
+        cancelled = await chat.ada.cancel(again)
+        assert cancelled["status"] == "cancelled"
+        assert cancelled.get("grown") == (1 if grown else None)
         assert await chat.ada.delete("messages", (await chat.messages(session))[0]["id"]) == 1
         assert await chat.ada.delete("chat_sessions", session) == 1
 

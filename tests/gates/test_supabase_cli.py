@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.integrations.supabase import migrations
+from backend.integrations.supabase import bundle, migrations
 from tests.support.cluster import PRELUDE, Database, PreparedCluster, missing
+from tests.support.migrating import FIRST_SCHEMA
 from tests.support.snapshots import catalogue_of
 
 ROOT = Path(__file__).parents[2]
@@ -95,3 +96,30 @@ def test_db_push_and_assistants_migrate_make_the_same_database(
         assert asyncio.run(migrations.apply(pushed.url())) == []
     again = supabase(tmp_path, "db", "push", "--yes", remote(database))
     assert "up to date" in again.stdout + again.stderr
+
+
+def test_db_push_applies_again_what_assistants_migrate_has_rolled_back(
+    database: Database, tmp_path: Path
+) -> None:
+    whole = catalogue_of(database)
+    back = asyncio.run(migrations.back_to(database.url(), FIRST_SCHEMA))
+    assert back
+
+    done = supabase(tmp_path, "db", "push", "--yes", remote(database))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert catalogue_of(database) == whole
+    assert asyncio.run(migrations.apply(database.url())) == []
+
+
+def test_a_rollback_by_hand_and_repair_is_what_assistants_migrate_does(
+    database: Database, tmp_path: Path
+) -> None:
+    step = bundle.migrations()[-1]
+    database.cluster.execute(step.rollback or "", database=database.name, role="postgres")
+
+    options = ["--status", "reverted", step.version, "--yes"]
+    done = supabase(tmp_path, "migration", "repair", *options, remote(database))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert asyncio.run(migrations.plan(database.url())).steps == [step]

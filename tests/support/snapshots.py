@@ -28,7 +28,20 @@ _PARTS = {
         from pg_proc p join pg_namespace n on n.oid = p.pronamespace where {_OURS}""",
     "policies": """
         select schemaname, tablename, policyname, permissive, roles, cmd, qual, with_check
-        from pg_policies where schemaname in ('public', 'engine')""",
+        from pg_policies where schemaname in ('public', 'engine', 'realtime')""",
+    "schemas": """
+        select nspname, nspacl, obj_description(oid) from pg_namespace
+        where nspname !~ '^pg_(toast|temp)' and nspname <> 'supabase_migrations'""",
+    "types": f"""
+        select n.nspname, t.typname, t.typtype, t.typacl
+        from pg_type t join pg_namespace n on n.oid = t.typnamespace where {_OURS}""",
+    "comments": """
+        select i.type, i.identity, d.description
+        from pg_description d, pg_identify_object(d.classoid, d.objoid, d.objsubid) i
+        where d.objoid >= 16384 or i.schema in ('public', 'engine')""",
+    "defaults": """
+        select defaclrole::regrole, defaclnamespace::regnamespace, defaclobjtype, defaclacl
+        from pg_default_acl""",
     "triggers": f"""
         select n.nspname, pg_get_triggerdef(t.oid)
         from pg_trigger t join pg_class c on c.oid = t.tgrelid

@@ -17,10 +17,17 @@ class Migration:
     version: str
     name: str
     script: str
+    rollback: str | None = None
+    """What undoes it; the first schema of the product has none."""
+
+    @property
+    def file(self) -> str:
+        """Return the name of the file, and of the one in `rollbacks`."""
+        return f"{self.version}_{self.name}.sql"
 
 
 def folder() -> Path:
-    """Return the folder that holds `migrations`, `policies` and `seed.sql`.
+    """Return the folder that holds `migrations`, `rollbacks`, `policies` and `seed.sql`.
 
     Raises:
         MigrationRefused: The installation is broken: neither place has it.
@@ -41,4 +48,6 @@ def _read(file: Path) -> Migration:
     named = _NAME.fullmatch(file.name)
     if named is None:
         raise MigrationRefused(f"{file.name} is not named YYYYMMDDHHMMSS_verb_object.sql.")
-    return Migration(named[1], named[2], file.read_text(encoding="utf-8"))
+    undoing = file.parents[1] / "rollbacks" / file.name
+    rollback = undoing.read_text(encoding="utf-8") if undoing.exists() else None
+    return Migration(named[1], named[2], file.read_text(encoding="utf-8"), rollback)

@@ -1,58 +1,111 @@
-"""Brings a database's schema up to date, in step with `supabase db push`."""
+"""Brings a database's schema up to date and back, in step with `supabase db push`."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 
-from backend.errors import MigrationRefused
+from backend.errors import DatabaseUnavailable, MigrationRefused
 from backend.integrations.supabase import bundle
+from backend.integrations.supabase import migration_history as history
 from backend.integrations.supabase.bundle import Migration
-from backend.integrations.supabase.scripts import same_script, statements
 from backend.integrations.supabase.sqlstates import CONNECTION_ERRORS, sqlstate_of, translate
 
+Tell = Callable[[Migration], None]
+
 _LOCK = 7203911547
-_HISTORY = """
-create schema if not exists supabase_migrations;
-create table if not exists supabase_migrations.schema_migrations (version text not null primary key);
-alter table supabase_migrations.schema_migrations add column if not exists statements text[];
-alter table supabase_migrations.schema_migrations add column if not exists name text;
-"""
-_RECORD = """
-insert into supabase_migrations.schema_migrations (version, name, statements) values ($1, $2, $3)
-"""
+_HISTORY = "the migration history"
+_LOCKED = "55P03"
+# The server went away, or an operator ended the connection.
+_CUT = ("08", "57P")
 
 
-async def apply(admin_url: str, migrations: Sequence[Migration] | None = None) -> list[str]:
+@dataclass(frozen=True)
+class Plan:
+    """What `apply` would do."""
+
+    steps: list[Migration]
+    """What it would apply, oldest first."""
+    refusal: str | None
+    """Why it would do nothing at all, where history and files disagree."""
+
+
+def _say_nothing(_: Migration) -> None:
+    pass
+
+
+async def apply(
+    admin_url: str, migrations: Sequence[Migration] | None = None, *, tell: Tell = _say_nothing
+) -> list[str]:
     """Return the versions applied now; afterwards the database has all of them.
 
     Each file is a transaction of its own. Runs at the same moment wait for each other and share
-    the work.
+    the work; a run that is interrupted leaves whole files, and the next one goes on.
+
+    Args:
+        admin_url: The owner's login, directly or through a pooler.
+        migrations: Oldest first; by default those of this release.
+        tell: Is told of each file once it is applied.
 
     Raises:
         MigrationRefused: The history names a version that is no file, a file was changed after it
             was applied, a new file is older than the history, or a statement failed.
-        DatabaseUnavailable: The database cannot be reached.
+        DatabaseUnavailable: The database cannot be reached, or the connection was lost.
     """
-    wanted = bundle.migrations() if migrations is None else list(migrations)
-    connection = await connect(admin_url)
+    wanted = _or_ours(migrations)
+    async with _owner(admin_url) as connection:
+        async with _turn(connection, _HISTORY):
+            await connection.execute(history.CREATE)
+            steps = history.outstanding(await history.read(connection), wanted)
+        return [step.version for step in steps if await _apply(connection, step, wanted, tell)]
+
+
+async def plan(url: str, migrations: Sequence[Migration] | None = None) -> Plan:
+    """Return what `apply` would do; a login that may read the history is enough.
+
+    Raises:
+        MigrationRefused: The history cannot be read.
+        DatabaseUnavailable: The database cannot be reached, or the connection was lost.
+    """
+    async with _owner(url) as connection:
+        with refusals(_HISTORY):
+            async with connection.transaction(readonly=True):
+                applied = await history.read(connection)
     try:
-        with refusals("the migration history"):
-            await _in_turn(connection, _HISTORY)
-        return [step.version for step in wanted if await _apply(connection, step, wanted)]
-    finally:
-        await connection.close()
+        return Plan(history.outstanding(applied, _or_ours(migrations)), None)
+    except MigrationRefused as refused:
+        return Plan([], str(refused))
+
+
+async def back_to(
+    admin_url: str,
+    version: str,
+    migrations: Sequence[Migration] | None = None,
+    *,
+    tell: Tell = _say_nothing,
+) -> list[str]:
+    """Return the versions rolled back now, newest first; afterwards `version` is the newest one.
+
+    Each file is a transaction of its own, in turn with `apply`.
+
+    Raises:
+        MigrationRefused: There is no such version, a file on the way has no rollback, or history
+            and files disagree, and nothing was done; or a statement failed.
+        DatabaseUnavailable: The database cannot be reached, or the connection was lost.
+    """
+    wanted = _or_ours(migrations)
+    async with _owner(admin_url) as connection:
+        async with _turn(connection, _HISTORY):
+            steps = history.steps_back(await history.read(connection), wanted, version)
+        return [step.version for step in steps if await _undo(connection, step, tell)]
 
 
 async def seed(admin_url: str) -> None:
     """Run `supabase/seed.sql` in one transaction."""
-    connection = await connect(admin_url)
-    try:
-        with refusals("seed.sql"):
-            await _in_turn(connection, (bundle.folder() / "seed.sql").read_text(encoding="utf-8"))
-    finally:
-        await connection.close()
+    async with _owner(admin_url) as connection, _turn(connection, "seed.sql"):
+        await _run(connection, (bundle.folder() / "seed.sql").read_text(encoding="utf-8"))
 
 
 async def connect(admin_url: str) -> Any:
@@ -72,45 +125,73 @@ def refusals(what: str) -> Iterator[None]:
     """Turn the server's refusal into one that names the file and what the server said."""
     try:
         yield
-    except asyncpg.PostgresError as error:
-        raise MigrationRefused(f"{what}: {error} ({sqlstate_of(error)})") from error
+    except (asyncpg.PostgresError, *CONNECTION_ERRORS) as error:
+        state = sqlstate_of(error)
+        if not state or state.startswith(_CUT):
+            raise DatabaseUnavailable(
+                f"{what}: the connection was lost. Files are done whole or not at all: run the same"
+                " command again."
+            ) from error
+        advice = ". Nothing of it was done: run the same command again" if state == _LOCKED else ""
+        raise MigrationRefused(f"{what}: {error} ({state}){advice}") from error
 
 
-async def _apply(connection: Any, step: Migration, wanted: Sequence[Migration]) -> bool:
-    with refusals(f"{step.version}_{step.name}.sql"):
+@asynccontextmanager
+async def _owner(url: str) -> AsyncIterator[Any]:
+    connection = await connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def _turn(connection: Any, what: str) -> AsyncIterator[None]:
+    with refusals(what):
         async with connection.transaction():
             await connection.execute("select pg_catalog.pg_advisory_xact_lock($1)", _LOCK)
-            if _is_applied(step, await _history(connection), wanted):
-                return False
-            await connection.execute(step.script)
-            await connection.execute(_RECORD, step.version, step.name, statements(step.script))
-    # A migration sets its own timeouts for the whole connection.
-    await connection.execute("reset all")
+            yield
+
+
+async def _apply(connection: Any, step: Migration, wanted: Sequence[Migration], tell: Tell) -> bool:
+    async with _turn(connection, step.file):
+        missing = history.missing(await history.versions(connection), wanted)
+        if step not in missing:
+            return False
+        if missing[0] is not step:
+            raise _turned_around(step)
+        await _run(connection, step.script)
+        await history.record(connection, step)
+    tell(step)
     return True
 
 
-async def _in_turn(connection: Any, script: str) -> None:
-    async with connection.transaction():
-        await connection.execute("select pg_catalog.pg_advisory_xact_lock($1)", _LOCK)
-        await connection.execute(script)
+async def _undo(connection: Any, step: Migration, tell: Tell) -> bool:
+    async with _turn(connection, f"rollbacks/{step.file}"):
+        there = await history.versions(connection)
+        if step.version not in there:
+            return False
+        if step.version != max(there):
+            raise _turned_around(step)
+        await _run(connection, step.rollback or "")
+        await history.forget(connection, step)
+    tell(step)
+    return True
 
 
-async def _history(connection: Any) -> dict[str, str]:
-    rows = await connection.fetch(
-        "select version, statements from supabase_migrations.schema_migrations"
+async def _run(connection: Any, script: str) -> None:
+    await connection.execute(script)
+    # Its timeouts are not for what follows in the transaction, nor for whom a pooler gives the
+    # connection to afterwards.
+    await connection.execute("reset role; reset all")
+
+
+def _or_ours(migrations: Sequence[Migration] | None) -> list[Migration]:
+    return bundle.migrations() if migrations is None else list(migrations)
+
+
+def _turned_around(step: Migration) -> MigrationRefused:
+    return MigrationRefused(
+        f"{step.file}: somebody else goes the other way at this moment. Run `assistants migrate"
+        " --plan` and decide again."
     )
-    return {row["version"]: ";\n".join(row["statements"] or ()) for row in rows}
-
-
-def _is_applied(step: Migration, history: dict[str, str], wanted: Sequence[Migration]) -> bool:
-    if unknown := sorted(history.keys() - {known.version for known in wanted}):
-        raise MigrationRefused(f"The database has migration {unknown[0]}, which is no file here.")
-    if step.version not in history:
-        if history and step.version < max(history):
-            raise MigrationRefused(f"{step.version} is older than what was applied already.")
-        return False
-    # A history repaired by hand has no statements to compare with.
-    recorded = history[step.version]
-    if recorded and not same_script(recorded, step.script):
-        raise MigrationRefused(f"{step.version}_{step.name}.sql was changed after it was applied.")
-    return True
