@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 
 const require = createRequire(new URL("../../supabase/local/package.json", import.meta.url));
 const { createClient } = require("@supabase/supabase-js");
-const { url, key, mine, theirs } = JSON.parse(process.env.STACK);
+const { url, key, mine, theirs } = JSON.parse(process.env.FACTS);
 
 const signedIn = (token) => createClient(url, key, { accessToken: async () => token });
 const me = signedIn(mine);

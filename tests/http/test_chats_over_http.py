@@ -5,10 +5,13 @@ from postgrest.exceptions import APIError
 from supabase import Client
 
 from tests.http.chats import answers, messages_of, rows, say, start_session, text_of
+from tests.http.crew import Crew
 from tests.support.stack import Stack
 
+pytestmark = pytest.mark.usefixtures("crew")
 
-def test_an_inserted_message_gets_one_stored_answer(mine: Client, user: str) -> None:
+
+def test_an_inserted_message_gets_one_stored_answer(crew: Crew, mine: Client, user: str) -> None:
     session = start_session(mine, "Hello")
     assert (session["user_id"], session["status"]) == (user, "active")
     asked = say(mine, session, "What is a lease?")
@@ -19,6 +22,8 @@ def test_an_inserted_message_gets_one_stored_answer(mine: Client, user: str) -> 
     assert text_of(answer)
     runs = rows(mine.table("runs").select("*").eq("session_id", session["id"]).execute())
     assert [(run["message_id"], run["status"]) for run in runs] == [(asked["id"], "completed")]
+    # By this worker, and so in this way.
+    assert runs[0]["id"] in [entry["run_id"] for entry in crew.worker.logged("run.claimed")]
 
 
 def test_messages_sent_during_a_run_are_answered_in_order(mine: Client) -> None:

@@ -26,6 +26,7 @@ def test_anonymous_reads_are_refused(stack: Stack, table: str) -> None:
     assert refusal(stack.client().table(table).select("*"))[0] == "42501"
 
 
+@pytest.mark.usefixtures("crew")
 @pytest.mark.parametrize("table", ["chat_sessions", "messages", "runs"])
 def test_another_user_sees_no_row(mine: Client, theirs: Client, table: str) -> None:
     session = start_session(mine)

@@ -1,29 +1,21 @@
 """The same wall and the same flow in front of supabase-js."""
 
-import json
-import os
-import subprocess
 from pathlib import Path
 
+import pytest
+
+from tests.support.node import node_tests
 from tests.support.stack import Stack
 
 SCRIPT = Path(__file__).with_name("chats.test.mjs")
 
 
-def test_supabase_js_is_served_and_walled_off_alike(stack: Stack, node: Path, user: str) -> None:
-    facts = {
-        "url": stack.facts["supabase_url"],
-        "key": stack.facts["publishable_key"],
-        "mine": stack.token(user),
-        "theirs": stack.token(f"{user}_other"),
-    }
-    done = subprocess.run(
-        [node, "--test", "--test-reporter=tap", SCRIPT],
-        env={**os.environ, "STACK": json.dumps(facts)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+@pytest.mark.usefixtures("crew")
+def test_supabase_js_is_served_and_walled_off_alike(stack: Stack, user: str) -> None:
+    node_tests(
+        SCRIPT,
+        url=stack.facts["supabase_url"],
+        key=stack.facts["publishable_key"],
+        mine=stack.token(user),
+        theirs=stack.token(f"{user}_other"),
     )
-    assert done.returncode == 0, done.stdout
-    assert "# fail 0" in done.stdout

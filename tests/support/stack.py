@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from supabase import Client, ClientOptions, create_client
 
+from backend.devkit.folder import StackFolder
+from backend.devkit.tokens import load_key
 from backend.local_stack import Subject, token
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +47,10 @@ class Stack:
         """Return a signed-in user's token, good for a minute; as `assistants token` prints it."""
         return token(self.data, self.facts["issuer_url"], Subject(user))
 
+    def signing_key(self) -> RSAPrivateKey:
+        """Return the key that signs the tokens."""
+        return load_key(StackFolder(self.data).issuer_key)
+
     def client(self, bearer: str | None = None) -> Client:
         """Return a supabase-py client: of the token's user, or anonymous."""
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
@@ -60,12 +67,18 @@ class Stack:
         )
 
 
-def assistants(*arguments: str, timeout_s: float = 120) -> str:
-    """Return what the command printed; a failing one raises with what it said."""
+def assistants(*arguments: str, timeout_s: float = 120, **environment: str) -> str:
+    """Return what the command printed; a failing one raises with what it said.
+
+    Args:
+        arguments: The command and what follows it.
+        timeout_s: How long it may take.
+        environment: Variables that it sees besides.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "backend.cli", *arguments],
         cwd=ROOT,
-        env={**os.environ, "PYTHONWARNINGS": ""},
+        env={**os.environ, "PYTHONWARNINGS": "", **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
