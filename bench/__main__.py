@@ -5,12 +5,15 @@ import json
 import sys
 import tempfile
 from argparse import ArgumentParser, Namespace
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from bench import backlog, campaign, latency, streams, throughput
+from bench import backlog, campaign, latency, streams, throughput, transports
+from bench.data_api import over_the_data_api
 from bench.project import open_project
 from bench.report import table
+from bench.services import signing_in
 
 
 def main() -> None:
@@ -18,9 +21,9 @@ def main() -> None:
     options = _options()
     if options.what == "campaign":
         plan = (
-            campaign.Plan(messages=200, sessions=20, for_s=12) if options.quick else campaign.Plan()
+            campaign.Plan(messages=300, sessions=30, for_s=18) if options.quick else campaign.Plan()
         )
-        found = asyncio.run(_campaign(plan))
+        found = asyncio.run(_campaign(plan, data_api=options.data_api))
         is_sound = campaign.is_sound(found, plan)
     else:
         found, is_sound = asyncio.run(_measure(options)), True
@@ -35,10 +38,13 @@ def main() -> None:
 
 def _options() -> Namespace:
     parser = ArgumentParser(prog="python -m bench", description=__doc__)
-    choices = ["all", "latency", "throughput", "backlog", "streams", "campaign"]
+    choices = ["all", "latency", "throughput", "backlog", "streams", "transports", "campaign"]
     parser.add_argument("what", nargs="?", choices=choices, default="all")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there as well")
     parser.add_argument("--compare", action="store_true", help="beside the least anybody could do")
+    parser.add_argument(
+        "--data-api", action="store_true", help="campaign: workers and services without a login"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer rounds, for a first look")
     return parser.parse_args()
 
@@ -54,6 +60,8 @@ async def _measure(options: Namespace) -> dict[str, Any]:
             )
         if options.what in ("all", "throughput"):
             found |= await throughput.measure(project, rounds=rounds, runs=300 if quick else 1500)
+        if options.what in ("all", "transports"):
+            found |= await transports.measure(project, rounds=rounds, runs=100 if quick else 300)
         if options.what in ("all", "backlog"):
             found |= await backlog.measure(project)
             await project.clear()
@@ -62,10 +70,14 @@ async def _measure(options: Namespace) -> dict[str, Any]:
     return found
 
 
-async def _campaign(plan: campaign.Plan) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="supa-bench-campaign-") as folder:
-        async with open_project() as project:
-            return await campaign.run(project, Path(folder), plan)
+async def _campaign(plan: campaign.Plan, *, data_api: bool) -> dict[str, Any]:
+    async with open_project() as project, AsyncExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="supa-bench-campaign-"))
+        if data_api:
+            users = await stack.enter_async_context(over_the_data_api(project))
+        else:
+            users = stack.enter_context(signing_in())
+        return await campaign.run(project, users, Path(folder), plan)
 
 
 if __name__ == "__main__":

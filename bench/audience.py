@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from bench.project import Project
-from bench.services import Service, SignIn, signing_in
+from bench.services import Service, SignIn
 from tests.support.pg_net import PgNet, Weather, install_pg_net, install_vault, pumping
 from tests.support.stream_reader import StreamReader, Transcript
 
@@ -19,6 +19,11 @@ _WEBHOOK_SECRET = "whsec_" + "c2VjcmV0" * 6
 _KILL_EVERY_S = 4.0
 _CUT_AFTER = (1, 25)
 _RUNS = "select id::text from engine.runs where session_id = $1"
+_BEFORE = """
+select r.id::text as run from engine.runs as r
+inner join engine.runs as last on last.id = $1::uuid
+where r.session_id = last.session_id and r.queued_no <= last.queued_no
+"""
 _STORED = """
 select r.id::text as run, r.status, coalesce((
     select string_agg(p ->> 'text', '' order by no)
@@ -34,12 +39,15 @@ class Audience:
     """Who reads, at two services of which one is killed every few seconds."""
 
     def __init__(
-        self, project: Project, services: list[Service], users: SignIn, net: PgNet
+        self, project: Project, services: list[Service], users: SignIn, net: PgNet, rows: Any
     ) -> None:
         self._net = net
+        self._rows = rows
+        self._reading = asyncio.Lock()
         self.transcripts: dict[Any, Transcript] = {}
         self.cuts = 0
         self.kills = 0
+        self.read_as_rows = 0
         self._project = project
         self._services = services
         self._users = users
@@ -77,8 +85,8 @@ class Audience:
             for row in await self._project.admin.fetch(_STORED, session):
                 ending = heard.endings.get(row["run"])
                 missing += ending is None
-                different += (
-                    ending is not None and heard.texts.get(ending["message_id"], "") != row["words"]
+                different += bool(ending) and (
+                    heard.texts.get(ending["message_id"], "") != row["words"]
                 )
         return {
             "readers": len(self.transcripts),
@@ -87,6 +95,7 @@ class Audience:
             "webhooks_taken": self._net.statuses.count(202),
             "service_kills": self.kills,
             "events_heard": events,
+            "answers_read_as_rows": self.read_as_rows,
             "endings_not_heard": missing,
             "texts_heard_otherwise": different,
         }
@@ -98,24 +107,37 @@ class Audience:
                 return True
         return False
 
+    async def _read_rows(self, heard: Transcript) -> None:
+        """What ended before a reader's first event stands in the rows, as in a browser."""
+        if heard.last_event_id is None:
+            return
+        run = heard.last_event_id.partition(":")[0]
+        async with self._reading:
+            ended = await self._rows.fetch(_BEFORE, run)
+        for row in ended:
+            self.read_as_rows += heard.endings.setdefault(row["run"], {}) == {}
+
     async def _listen(self, reader: StreamReader, heard: Transcript) -> None:
         left = random.randint(*_CUT_AFTER)
         async with asyncio.timeout(30), reader.open(heard.last_event_id) as frames:
             async for frame in frames:
                 heard.hear(frame)
+                if frame.type == "stream.opened" and not frame.event["resumed"]:
+                    await self._read_rows(heard)
                 left -= 1
                 if not left:
                     return
 
 
 @asynccontextmanager
-async def listening(project: Project, folder: Path, sessions: list[Any]) -> AsyncIterator[Audience]:
+async def listening(
+    project: Project, users: SignIn, folder: Path, sessions: list[Any]
+) -> AsyncIterator[Audience]:
     """Yield an audience that reads every session; webhooks come three times, in any order."""
     # The stand-ins have pg_net's and Vault's interface; what is sent goes over real HTTP.
     install_pg_net(project.cluster)  # type: ignore[arg-type]
     install_vault(project.cluster)  # type: ignore[arg-type]
     async with AsyncExitStack() as stack:
-        users = stack.enter_context(signing_in())
         services = [
             Service(project, users, folder, WEBHOOK_SECRET=_WEBHOOK_SECRET) for _ in range(2)
         ]
@@ -124,7 +146,7 @@ async def listening(project: Project, folder: Path, sessions: list[Any]) -> Asyn
             stack.callback(service.kill)
         sender = await stack.enter_async_context(httpx.AsyncClient())
         net = PgNet(await project.connect(), sender)
-        audience = Audience(project, services, users, net)
+        audience = Audience(project, services, users, net, await project.connect())
         await net.configure(
             assistants_webhook_url=f"{services[0].url}/webhooks/messages",
             assistants_webhook_secret=_WEBHOOK_SECRET,

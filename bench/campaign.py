@@ -15,6 +15,7 @@ from typing import Any
 
 from bench.audience import listening
 from bench.project import Project
+from bench.services import SignIn
 from bench.workers import WORK, BenchWorker
 
 _SETTINGS = {"WORKER_LEASE_S": "2", "WORKER_POLL_S": "0.2", "LOG_LEVEL": "WARNING"}
@@ -78,12 +79,12 @@ class Plan:
     for_s: float = 60.0
 
 
-async def run(project: Project, folder: Path, plan: Plan) -> dict[str, Any]:
+async def run(project: Project, users: SignIn, folder: Path, plan: Plan) -> dict[str, Any]:
     """Return the audit after all messages were answered under fire."""
     sessions = await project.sessions(plan.sessions)
     await project.admin.execute("update engine.settings set backoff_s = 0.1, max_failures = 100")
     began = time.monotonic()
-    async with listening(project, folder, sessions) as audience:
+    async with listening(project, users, folder, sessions) as audience:
         fire = asyncio.create_task(_kill(project, folder, plan))
         await _talk(project, sessions, plan)
         fire_ended, kills = await fire
@@ -121,7 +122,7 @@ async def _kill(project: Project, folder: Path, plan: Plan) -> tuple[list[BenchW
     def start() -> BenchWorker:
         nonlocal started
         started += 1
-        settings = {"DATABASE_URL": project.service_url, **_SETTINGS}
+        settings = {**project.environment, **_SETTINGS}
         return BenchWorker(WORK, folder / f"{started}.log", settings)
 
     workers = [start() for _ in range(plan.workers)]

@@ -28,11 +28,11 @@ async def measure(project: Project, *, rounds: int, inserts: int, compare: bool)
     ours: list[list[float]] = []
     bare: list[list[float]] = []
     for _ in range(rounds):
-        async with running(project.service_url, command=_OURS):
+        async with running(project.environment, command=_OURS):
             ours.append(await _round(project, inserts, _CALLED_AT))
         await project.clear()
         if compare:
-            async with running(project.admin_url, command=_BARE):
+            async with running({"DATABASE_URL": project.admin_url}, command=_BARE):
                 bare.append(await _round(project, inserts, _BARE_CALLED_AT))
             await project.clear()
     found: dict[str, Any] = {"insert_to_model_ms": _summary(ours)}

@@ -26,8 +26,9 @@ class Project:
 
     def __init__(self, cluster: Cluster, service_url: str, admin: Any) -> None:
         self.cluster = cluster
-        self.service_url = service_url
         self.admin = admin
+        self.environment = {"DATABASE_URL": service_url}
+        """By which workers and services find it."""
 
     @property
     def admin_url(self) -> str:

@@ -3,12 +3,13 @@
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from backend.devkit import ports
 from backend.devkit.issuer import Issuer
@@ -26,16 +27,14 @@ _SETTINGS = {
 }
 
 
+@dataclass(frozen=True)
 class SignIn:
     """Makes tokens that the services take."""
 
-    def __init__(self, key: RSAPrivateKey, url: str) -> None:
-        self.url = url
-        self._key = key
-
-    def token(self) -> str:
-        """Return a fresh one."""
-        return mint(self._key, self.url, Subject(USER), now_s=int(time.time()))
+    url: str
+    """Of the issuer."""
+    token: Callable[[], str]
+    """Returns a fresh one."""
 
 
 class Service:
@@ -47,7 +46,7 @@ class Service:
         self.sign_in = sign_in
         self._log = folder / f"service-{port}.log"
         self._settings = {
-            "DATABASE_URL": project.service_url,
+            **project.environment,
             "CLERK_ISSUER": sign_in.url,
             "API_PORT": str(port),
             **_SETTINGS,
@@ -78,8 +77,12 @@ def signing_in() -> Iterator[SignIn]:
     key = generate_private_key(public_exponent=65537, key_size=2048)
     issuer = Issuer(key, ports.choose(None))
     issuer.start()
+
+    def token() -> str:
+        return mint(key, issuer.url, Subject(USER), now_s=int(time.time()))
+
     try:
-        yield SignIn(key, issuer.url)
+        yield SignIn(issuer.url, token)
     finally:
         issuer.stop()
 

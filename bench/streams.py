@@ -18,7 +18,7 @@ _STAMPED = (sys.executable, "-m", "bench.stamped_worker")
 async def measure(project: Project, *, rounds: int, quick: bool) -> dict[str, Any]:
     """Return the numbers for the streams' budgets."""
     found: dict[str, Any] = {}
-    async with running(project.service_url, command=_STAMPED, WORKER_CONCURRENCY="200"):
+    async with running(project.environment, command=_STAMPED, WORKER_CONCURRENCY="200"):
         async with serving(project) as service:
             found |= await _first_words(project, service, rounds * 10)
             rates = [500, 2000, 4000, 8000, 16000] if not quick else [1000, 4000]

@@ -28,10 +28,10 @@ async def measure(project: Project, *, rounds: int, runs: int) -> dict[str, Any]
     """
     one, two, slow_one, slow_two = [], [], [], []
     for _ in range(rounds):
-        one.append(await _round(project, runs, SCRIPT, workers=1))
-        two.append(await _round(project, runs, SCRIPT, workers=2))
-        slow_one.append(await _round(project, runs // 3, _SLOW, workers=1))
-        slow_two.append(await _round(project, runs // 3, _SLOW, workers=2))
+        one.append(await measure_round(project, runs, SCRIPT, workers=1))
+        two.append(await measure_round(project, runs, SCRIPT, workers=2))
+        slow_one.append(await measure_round(project, runs // 3, _SLOW, workers=1))
+        slow_two.append(await measure_round(project, runs // 3, _SLOW, workers=2))
     return {
         "runs_per_s_1": _median(one, "rate"),
         "runs_per_s_2": _median(two, "rate"),
@@ -52,12 +52,15 @@ def _median(rounds: list[dict[str, float]], name: str) -> float:
     return statistics.median(it[name] for it in rounds)
 
 
-async def _round(project: Project, runs: int, script: str, *, workers: int) -> dict[str, float]:
+async def measure_round(
+    project: Project, runs: int, script: str, *, workers: int
+) -> dict[str, float]:
+    """Return the rate of so many runs, and what each cost in milliseconds of CPU."""
     await project.clear()
     sessions = await project.sessions(runs)
     warm = await project.sessions(_WARM_UP)
     settings = {"WORKER_CONCURRENCY": "32", "LOG_LEVEL": "INFO"}
-    async with running(project.service_url, workers, **settings) as processes:
+    async with running(project.environment, workers, **settings) as processes:
         await project.ask(warm)
         await project.until_idle()
         since = await project.admin.fetchval("select clock_timestamp()")

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -14,6 +14,8 @@ import psutil
 _ROOT = Path(__file__).parents[1]
 WORK = (sys.executable, "-m", "backend.cli", "work")
 _READY = b"wakeups.listening_started"
+# Over the Data API nothing can be heard.
+_READY_DEAF = b"worker.started"
 
 
 class BenchWorker:
@@ -50,13 +52,16 @@ class BenchWorker:
 
 @asynccontextmanager
 async def running(
-    url: str, count: int = 1, command: Sequence[str] = WORK, **settings: str
+    environment: Mapping[str, str],
+    count: int = 1,
+    command: Sequence[str] = WORK,
+    **settings: str,
 ) -> AsyncIterator[list[BenchWorker]]:
-    """Yield so many workers that listen; they are gone afterwards."""
+    """Yield so many workers that listen where they can; they are gone afterwards."""
+    ready = _READY if environment["DATABASE_URL"] else _READY_DEAF
     with tempfile.TemporaryDirectory(prefix="supa-bench-logs-") as folder:
-        environment = {"DATABASE_URL": url, **settings}
         workers = [
-            BenchWorker(command, Path(folder) / f"{number}.log", environment)
+            BenchWorker(command, Path(folder) / f"{number}.log", {**environment, **settings}, ready)
             for number in range(count)
         ]
         try:
