@@ -259,9 +259,17 @@ class DatabaseUnavailable(DependencyFailed):
 
 
 class DatabaseContended(DependencyFailed):
-    """The transaction was rolled back by a deadlock or a conflict each time it was tried."""
+    """The transaction did nothing because of others: a deadlock, a conflict, a lock that is held.
+
+    Attributes:
+        rolled_back: By a deadlock or a conflict: the next try may work at once.
+    """
 
     code = "database_contended"
+
+    def __init__(self, message: str, *, rolled_back: bool = False) -> None:
+        super().__init__(message)
+        self.rolled_back = rolled_back
 
 
 class IdentityUnavailable(DependencyFailed):

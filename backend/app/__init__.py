@@ -4,5 +4,7 @@ worker.py       answers messages
 service.py      answers HTTP, and messages too where it is told to
 models.py       who serves which model
 connections.py  the way to the database
-owner.py        migrate, and the doctor
+owner.py        migrate
+webhook.py      sets up both sides of the webhook
+doctor.py       what is missing, in the order in which to see to it
 """

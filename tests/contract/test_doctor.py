@@ -1,35 +1,85 @@
-"""The doctor names what is wrong and what to do about it."""
+"""The doctor names what is wrong with a database, the same by login and over the Data API."""
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-from http import HTTPStatus
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
+import pytest_asyncio
 
-from backend.domain.checks import Check
-from backend.integrations.clerk.checks import check_issuer
-from backend.integrations.supabase.checks import check_database
-from backend.integrations.supabase.keys import check_keys
+from backend.integrations.supabase import bundle
+from tests.contract.examining import Findings, examine, of
+from tests.contract.ways import ByLogin, OverTheDataApi, Way
 from tests.support.chat import Chat
+from tests.support.cluster import Database
+from tests.support.data_api import Project, is_served, open_project
+from tests.support.pg_net import install_pg_net, install_vault
+from tests.support.pooler import answers, transaction_pooler
 from tests.support.processes import open_workshop, until
-from tests.support.token_builder import jwk, rsa_key
 
-KEYS = json.dumps({"keys": [jwk(rsa_key("one"))]})
-
-
-def by_name(checks: list[Check]) -> dict[str, Check]:
-    return {check.name: check for check in checks}
+NEWEST = bundle.migrations()[-1].version
+NOT_TRIED = "users' tokens"
+WEBHOOK = "assistants_webhook"
 
 
-async def test_a_sound_database_has_only_its_worker_missing(chat: Chat, service_url: str) -> None:
+@pytest_asyncio.fixture
+async def project(chat: Chat) -> AsyncIterator[Project]:
+    with open_project(chat.database) as made:
+        await is_served(made)
+        yield made
+
+
+async def both(project: Project, service_url: str, **settings: Any) -> list[Findings]:
+    """Return what is found by login, and what over the Data API."""
+    ours = of(project, **settings)
+    return [await examine(**ours, database_url=service_url), await examine(**ours)]
+
+
+async def test_a_sound_project_has_only_its_worker_missing(
+    project: Project, service_url: str
+) -> None:
+    for found in await both(project, service_url):
+        assert found.of_level("fail") == ["worker"], found.text()
+        assert found.of_level("warn") == [NOT_TRIED], found.text()
+        assert "assistants work" in found["worker"].advice
+        assert "--token -" in found[NOT_TRIED].advice
+
+
+async def test_both_ways_find_the_same_in_the_order_in_which_to_see_to_it(
+    project: Project, service_url: str
+) -> None:
+    by_login, over_http = await both(project, service_url)
+
+    of_the_login = ["database", "role", "wake-ups"]
+    assert [name for name in by_login if name not in of_the_login] == list(over_http)
+    assert list(over_http) == [
+        "settings",
+        "SUPABASE_URL",
+        "SUPABASE_PUBLISHABLE_KEY",
+        "SUPABASE_SECRET_KEY",
+        "functions",
+        "schema",
+        "policies",
+        "service functions",
+        "schema engine",
+        "issuer",
+        "issuer clock",
+        NOT_TRIED,
+        "sign-ups",
+        "default assistant",
+        "clock",
+        "webhook",
+        "realtime",
+        "worker",
+    ]
+    assert "DATABASE_URL" in by_login["settings"].found
+    assert "SUPABASE_URL" in over_http["settings"].found
+
+
+async def test_a_login_alone_is_enough_for_a_worker(chat: Chat, service_url: str) -> None:
     assert chat.database
-    found = by_name(await check_database(service_url))
-    assert [name for name, check in found.items() if not check.ok] == ["worker"]
-    assert found["worker"].advice
+    found = await examine(database_url=service_url, clerk_issuer="http://127.0.0.1:1")
+    assert found.of_level("warn") == ["SUPABASE_URL"]
+    assert found.of_level("fail") == ["issuer", "worker"]
 
 
 async def test_a_running_worker_is_seen(service_url: str) -> None:
@@ -37,21 +87,31 @@ async def test_a_running_worker_is_seen(service_url: str) -> None:
         await workshop.ready()
 
         async def is_seen() -> bool:
-            return by_name(await check_database(service_url))["worker"].ok
+            return (await examine(database_url=service_url))["worker"].ok
 
         await until(is_seen)
 
 
 async def test_the_superuser_is_not_accepted_as_the_services_login(chat: Chat) -> None:
-    found = by_name(await check_database(chat.database.url("supabase_admin")))
-    assert not found["role"].ok
+    found = await examine(database_url=chat.database.url("supabase_admin"))
+    assert found["role"].level == "fail"
     assert "row-level security" in found["role"].found
+    assert "functions" not in found
 
 
 async def test_a_login_without_the_engines_rights_is_not_accepted(chat: Chat) -> None:
-    found = by_name(await check_database(chat.database.url("authenticator")))
-    assert not found["role"].ok
-    assert not found["schema"].ok
+    found = await examine(database_url=chat.database.url("authenticator"))
+    assert "no member" in found["role"].found
+    assert "--service-role" in found["role"].advice
+
+
+async def test_a_login_that_may_not_act_for_users_is_not_accepted(
+    chat: Chat, service_url: str
+) -> None:
+    owner = await chat.line("postgres").open()
+    await owner.execute("revoke authenticated from assistants_service")
+    found = await examine(database_url=service_url)
+    assert "may not act as authenticated" in found["role"].found
 
 
 @pytest.mark.parametrize(
@@ -63,80 +123,225 @@ async def test_a_login_without_the_engines_rights_is_not_accepted(chat: Chat) ->
     ],
 )
 async def test_policies_that_were_changed_by_hand_are_found(
-    chat: Chat, service_url: str, damage: str, found: str
+    chat: Chat, project: Project, service_url: str, damage: str, found: str
 ) -> None:
     policy = await chat.admin.fetchval(
         "select quote_ident(policyname) from pg_policies where tablename = 'messages' limit 1"
     )
     await chat.admin.execute(damage.format(policy=policy))
-    check = by_name(await check_database(service_url))["policies"]
-    assert not check.ok
-    assert found in check.found
+    for findings in await both(project, service_url):
+        assert findings["policies"].level == "fail"
+        assert found in findings["policies"].found
 
 
-async def test_a_schema_behind_this_version_is_found(chat: Chat, service_url: str) -> None:
-    newest = "select max(version) from supabase_migrations.schema_migrations"
+async def test_realtime_without_its_policies_is_a_warning(chat: Chat, service_url: str) -> None:
     await chat.admin.execute(
-        f"delete from supabase_migrations.schema_migrations where version = ({newest})"
+        'drop policy "only the service speaks in a session" on realtime.messages'
     )
-    check = by_name(await check_database(service_url))["schema"]
-    assert (check.ok, check.advice) == (False, "Run `assistants migrate`.")
+    found = await examine(database_url=service_url)
+    assert found["realtime"].level == "warn"
+    assert "realtime/messages.sql" in found["realtime"].advice
 
 
-async def test_a_database_that_is_not_there_is_the_only_finding() -> None:
-    (check,) = await check_database("postgresql://service:s3cret@127.0.0.1:1/postgres")
-    assert not check.ok
-    assert "s3cret" not in check.found + check.advice
+async def test_a_project_without_realtime_is_sound(chat: Chat, service_url: str) -> None:
+    await chat.admin.execute("drop schema realtime cascade")
+    found = await examine(database_url=service_url)
+    assert "not there" in found["realtime"].found
+    assert found["realtime"].ok
+
+
+async def test_a_schema_behind_this_release_is_found(
+    chat: Chat, project: Project, service_url: str
+) -> None:
+    await chat.admin.execute(
+        "delete from supabase_migrations.schema_migrations where version = $1", NEWEST
+    )
+    for found in await both(project, service_url):
+        assert found["schema"].level == "fail"
+        assert "older" in found["schema"].found
+        assert "assistants migrate" in found["schema"].advice
+
+
+async def test_a_schema_ahead_of_this_release_is_fine(chat: Chat, service_url: str) -> None:
+    await chat.admin.execute(
+        "insert into supabase_migrations.schema_migrations (version) values ('29990101000000')"
+    )
+    found = await examine(database_url=service_url)
+    assert found["schema"].ok
+    assert "newer" in found["schema"].found
+
+
+async def test_a_migration_that_a_newer_history_hides_is_found(
+    chat: Chat, service_url: str
+) -> None:
+    lost = bundle.migrations()[-2].version
+    await chat.admin.execute(
+        f"insert into supabase_migrations.schema_migrations (version) values ('29990101000000');"
+        f" delete from supabase_migrations.schema_migrations where version = '{lost}'"
+    )
+    found = await examine(database_url=service_url)
+    assert found["schema"].found == f"version {lost} was never applied"
+
+
+async def test_a_project_without_our_functions_is_told_to_migrate(
+    chat: Chat, project: Project, service_url: str
+) -> None:
+    await chat.admin.execute(
+        "drop function public.service_diagnose(); drop function engine.diagnose()"
+    )
+
+    async def is_noticed() -> bool:
+        return "PGRST202" in (await examine(**of(project)))["functions"].found
+
+    await until(is_noticed)
+    for found in await both(project, service_url):
+        assert found["functions"].level == "fail"
+        assert "assistants migrate" in found["functions"].advice
+        assert "schema" not in found
+        assert found["SUPABASE_SECRET_KEY"].ok
 
 
 @pytest.mark.parametrize(
-    ("key", "is_ok"),
-    [("sb_secret_abc", True), ("eyJhbGciOi", False), ("nonsense", False), (None, False)],
+    ("settings", "level", "said"),
+    [
+        ({}, "fail", "DATABASE_TRANSACTION_POOLER=true"),
+        ({"database_transaction_pooler": True}, "warn", "session pooler"),
+        ({"worker_listen": "off"}, "ok", ""),
+    ],
 )
-def test_keys_are_judged_by_their_shape_and_never_shown(key: str | None, *, is_ok: bool) -> None:
-    keys = {"SUPABASE_PUBLISHABLE_KEY": "sb_publishable_x", "SUPABASE_SECRET_KEY": key}
-    url, publishable, secret = check_keys("https://abc.supabase.co", keys)
-    assert (url.ok, publishable.ok, secret.ok) == (True, True, is_ok)
-    assert key is None or key not in secret.found
+async def test_a_pooler_that_delivers_no_notifications_is_found(
+    service_url: str, settings: dict[str, Any], level: str, said: str
+) -> None:
+    with transaction_pooler(service_url) as url:
+        await answers(url)
+        found = await examine(database_url=url, **settings)
+    assert found["wake-ups"].level == level
+    assert said in found["wake-ups"].advice
+    assert found["functions"].ok
 
 
-async def test_an_issuer_with_keys_and_the_right_time_is_sound() -> None:
-    async with issuer(KEYS) as url:
-        assert all(check.ok for check in await check_issuer(url))
+async def test_a_direct_connection_hears(service_url: str) -> None:
+    assert (await examine(database_url=service_url))["wake-ups"].found == "LISTEN works"
 
 
-async def test_an_issuer_without_keys_is_not() -> None:
-    async with issuer('{"keys": []}') as url:
-        (check,) = await check_issuer(url)
-    assert not check.ok
+async def test_a_database_that_is_not_there_hides_what_is_inside() -> None:
+    found = await examine(database_url="postgresql://service:s3cret@127.0.0.1:1/postgres")
+    assert found.of_level("fail") == ["database", "issuer"]
+    assert "s3cret" not in found.text()
+    assert "worker" not in found
 
 
-async def test_an_issuer_that_is_not_there_is_not() -> None:
-    (check,) = await check_issuer("http://127.0.0.1:1")
-    assert not check.ok
+async def test_a_wrong_password_is_said_and_not_shown(service_url: str) -> None:
+    login, _, place = service_url.rpartition("@")
+    found = await examine(database_url=f"{login.rpartition(':')[0]}:s3cret@{place}")
+    assert "28P01" in found["database"].found
+    assert "--service-role" in found["database"].advice
+    assert "s3cret" not in found.text()
 
 
-async def test_a_clock_that_is_off_is_found() -> None:
-    async with issuer(KEYS, clock=lambda: datetime.now(UTC) - timedelta(minutes=1)) as url:
-        found = by_name(await check_issuer(url))
-    assert not found["issuer clock"].ok
+async def test_without_a_default_assistant_nobody_would_answer(
+    chat: Chat, service_url: str
+) -> None:
+    await chat.configure(default_assistant_id=None)
+    found = await examine(database_url=service_url)
+    assert found["default assistant"].level == "fail"
+    assert "migrate --seed" in found["default assistant"].advice
 
 
-@asynccontextmanager
-async def issuer(
-    body: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> AsyncIterator[str]:
-    """Yield the URL of an issuer that answers every request with this body."""
+async def test_models_that_nobody_serves_are_found(chat: Chat, service_url: str) -> None:
+    await chat.admin.execute("update public.assistants set model = 'openai:gpt-5-mini'")
+    await chat.configure(user_models=["offline:demo", "openai:gpt-5-mini"])
+    found = await examine(database_url=service_url)
+    assert found["default assistant"].level == "fail"
+    assert found["users' models"].level == "warn"
+    assert "OPENAI_API_KEY" in found["default assistant"].advice
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        date = format_datetime(clock(), usegmt=True)
-        head = f"HTTP/1.1 {HTTPStatus.OK} OK\r\nDate: {date}\r\nContent-Length: {len(body)}\r\n"
-        writer.write(f"{head}Connection: close\r\n\r\n{body}".encode())
-        await writer.drain()
-        writer.close()
+    found = await examine(database_url=service_url, openai_api_key="sk-s3cret")
+    assert found["default assistant"].ok
+    assert "users' models" not in found
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}"
+
+@pytest.mark.parametrize(
+    ("vault", "level", "said"),
+    [
+        ("", "ok", ""),
+        ("|whsec_s3cret", "fail", "assistants webhook"),
+        ("url secret|whsec_s3cret", "ok", ""),
+        ("url secret|", "fail", "--off"),
+        ("secret|whsec_s3cret", "fail", "assistants webhook"),
+        ("secret|", "ok", ""),
+    ],
+)
+async def test_a_webhook_that_is_set_up_on_one_side_only_is_found(
+    chat: Chat, service_url: str, vault: str, level: str, said: str
+) -> None:
+    install_pg_net(chat.database)
+    install_vault(chat.database)
+    names, _, here = vault.partition("|")
+    for name in names.split():
+        await chat.admin.execute("select vault.create_secret('s3cret', $1)", f"{WEBHOOK}_{name}")
+    found = await examine(database_url=service_url, webhook_secret=here or None)
+    assert found["webhook"].level == level
+    assert said in found["webhook"].advice
+    assert "s3cret" not in found.text()
+
+
+@pytest.fixture
+def plain_owner(database: Database) -> Iterator[None]:
+    """The owner of the tables reads only what it was granted; hosted ones read everything."""
+    database.execute("revoke pg_read_all_data from postgres")
+    yield
+    database.execute("grant pg_read_all_data to postgres")
+
+
+@pytest.mark.usefixtures("plain_owner")
+@pytest.mark.parametrize(
+    ("hindrance", "lacking"),
+    [
+        ("revoke usage on schema net from public", "lacks pg_net"),
+        ("drop function net.http_post", "lacks pg_net"),
+        ("drop schema net cascade", "lacks pg_net"),
+        ("revoke usage on schema vault from postgres", "lacks Vault"),
+        ("revoke select on vault.decrypted_secrets from postgres", "lacks Vault"),
+        ("drop view vault.decrypted_secrets", "lacks Vault"),
+        ("drop schema vault cascade", "lacks Vault"),
+    ],
+)
+async def test_pg_net_and_vault_that_are_out_of_reach_are_as_good_as_missing(
+    chat: Chat, service_url: str, hindrance: str, lacking: str
+) -> None:
+    install_pg_net(chat.database)
+    install_vault(chat.database)
+    await chat.admin.execute(hindrance)
+    found = await examine(database_url=service_url, webhook_secret="whsec_x")
+    assert lacking in found["webhook"].found
+
+
+@pytest.mark.parametrize("login", ["anon", "authenticated"])
+async def test_only_the_service_is_told(database: Database, login: str) -> None:
+    for function in ("engine.diagnose", "public.service_diagnose"):
+        said = database.execute(
+            f"select has_function_privilege('{login}', '{function}()', 'execute')"
+        )
+        assert said.strip() == "f"
+
+
+async def test_what_is_told_holds_nothing_of_users(chat: Chat, way: Way) -> None:
+    await chat.ada.say(await chat.ada.start_session(title="s3cret"), "s3cret")
+    async with way.open() as gateway:
+        said = await gateway.call("engine.diagnose", {})
+    assert "s3cret" not in str(said)
+    assert isinstance(way, ByLogin | OverTheDataApi)
+    assert sorted(said) == [
+        "default_model",
+        "now",
+        "policies",
+        "realtime",
+        "schema_version",
+        "schema_versions",
+        "server_version",
+        "unguarded",
+        "user_models",
+        "webhook",
+        "workers",
+    ]

@@ -1,17 +1,20 @@
 """The service's login: made by the operator, with the least rights."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import pytest
 
-from backend.errors import ServiceRoleRefused
 from backend.integrations.supabase.service_role import (
     create_service_role,
     scram_verifier,
     service_url,
 )
+from tests.contract.commands import assistants
 from tests.support.cluster import Database
 
 
@@ -51,9 +54,45 @@ async def test_a_given_password_is_kept(database: Database) -> None:
     await (await asyncpg.connect(url)).close()
 
 
-async def test_a_login_that_may_not_make_roles_is_told_what_to_do(database: Database) -> None:
-    with pytest.raises(ServiceRoleRefused, match="grant assistants_engine to assistants_service"):
-        await create_service_role(database.url("authenticator"))
+@pytest.mark.parametrize("major", [15, 16, 18])
+@pytest.mark.parametrize("is_there", [False, True])
+async def test_a_host_that_refuses_prints_sql_that_makes_the_login_as_it_stands(
+    database_of: Callable[[int], Database], major: int, *, is_there: bool
+) -> None:
+    database = database_of(major)
+    if is_there:
+        await create_service_role(database.url())
+    else:
+        # Another test's database of this server may have made it.
+        database.execute("drop role if exists assistants_service")
+
+    with tenant(database) as refused_url:
+        done = await assistants("migrate", "--service-role", ADMIN_DATABASE_URL=refused_url)
+
+    url = re.fullmatch(r"DATABASE_URL=(\S+)\n", done.stdout)
+    script = re.search(r"^begin;$.*^commit;$", done.stderr, re.MULTILINE | re.DOTALL)
+    assert done.returncode == 1
+    assert url
+    assert script
+    assert "SUPABASE_SECRET_KEY" in done.stderr
+    assert unquote(urlsplit(url[1]).password or "") not in done.stderr
+    owner: Any = await asyncpg.connect(database.url())
+    await owner.execute(script[0])
+    await owner.close()
+    made: Any = await asyncpg.connect(url[1])
+    assert await made.fetchval("select engine.claim_runs('w', 1, 10)") == "[]"
+    assert await made.fetchval("show lock_timeout") == "2s"
+    async with made.transaction():
+        await made.execute("set local role authenticated")
+    await made.close()
+
+
+@contextmanager
+def tenant(database: Database) -> Iterator[str]:
+    """Yield a login that owns what `postgres` owns, and may make no roles."""
+    database.execute("create role tenant bypassrls in role postgres")
+    yield database.url("tenant")
+    database.execute("drop role tenant")
 
 
 def test_a_poolers_login_keeps_its_project() -> None:

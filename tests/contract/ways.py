@@ -105,6 +105,9 @@ class OverTheDataApi:
 
     async def cut(self) -> None:
         await _terminate(self._chat, "authenticator")
+        # The local one may end with its connections; in a stack its supervisor starts it again.
+        self.project.kill()
+        self.project.start()
 
     def _to(self, url: str) -> PostgrestGateway:
         return PostgrestGateway(

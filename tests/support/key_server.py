@@ -45,7 +45,7 @@ class KeyServer:
                 self.asked.append(question)
                 self._arrived.notify_all()
             await self.open.wait()
-            writer.writelines(self._answer)
+            writer.write(b"".join(self._answer))
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass

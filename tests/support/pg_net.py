@@ -67,6 +67,7 @@ select id, name, secret, convert_from(decode(secret, 'base64'), 'UTF8') as decry
 from vault.secrets;
 create function vault.create_secret(new_secret text, new_name text default null) returns uuid
 language sql
+security definer
 as $$
     insert into vault.secrets (name, secret)
     values (new_name, encode(convert_to(new_secret, 'UTF8'), 'base64')) returning id

@@ -26,10 +26,6 @@ RETURN_SETS = frozenset(
 """The functions that return rows; every other one returns one value."""
 
 
-class RolledBack(DatabaseContended):
-    """Deadlock or serialisation failure: nothing happened, and the next try may work at once."""
-
-
 def check_names(function: str, parameters: Iterable[str]) -> None:
     """Return quietly where these are names of ours, in which no SQL and no path can hide.
 
@@ -49,9 +45,9 @@ async def repeat_rolled_back(once: Callable[[], Awaitable[T]], clock: Clock) -> 
     for attempt in range(_TRIES):
         try:
             return await once()
-        except RolledBack as error:
-            if attempt == _TRIES - 1:
-                raise DatabaseContended(str(error)) from None
+        except DatabaseContended as error:
+            if not error.rolled_back or attempt == _TRIES - 1:
+                raise
         jitter = clock.random()
         await clock.sleep(
             backoff_s(attempt, base_s=_RETRY_BASE_S, limit_s=_RETRY_LIMIT_S, jitter=jitter)

@@ -1,131 +1,129 @@
-"""What the doctor asks the database."""
+"""Whether a database is as this release needs it, by what it says of itself."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from typing import Any
-
-import asyncpg
-
-from backend.domain.checks import Check, fails, holds
-from backend.errors import AssistantsError, DatabaseUnavailable
+from backend.domain.checks import Check, fails, holds, warns
 from backend.integrations.supabase import bundle
+from backend.integrations.supabase.diagnosis import Diagnosis
 from backend.integrations.supabase.policies import promised
-from backend.integrations.supabase.sqlstates import CONNECTION_ERRORS, translate
 
-_TIMEOUT_S = 5.0
 _MOST_SKEW_S = 2.0
-_ROLE = """
-select current_user as name, r.rolsuper, r.rolbypassrls,
-    pg_has_role(current_user, 'assistants_engine', 'usage') as is_engine
-from pg_roles as r where r.rolname = current_user
-"""
-_UNGUARDED = """
-select n.nspname || '.' || c.relname from pg_class as c
-inner join pg_namespace as n on c.relnamespace = n.oid
-where n.nspname in ('public', 'engine') and c.relkind in ('r', 'p') and not c.relrowsecurity
-order by 1
-"""
-_POLICIES = """
-select schemaname || '.' || tablename, policyname from pg_policies
-where schemaname in ('public', 'engine')
-"""
-_WORKERS = "select (engine.readiness(15) ->> 'workers')::integer"
+_REALTIME = "realtime/*.sql"
 
 
-async def check_database(url: str) -> list[Check]:
-    """Return the findings about the database, from reachable to its clock."""
-    try:
-        async with _session(url) as session:
-            version = await session.fetchval("show server_version")
-            found = [holds("database", f"PostgreSQL {version}")]
-            for name, check in _CHECKS.items():
-                found.append(await _asked(session, name, check))
-            return found
-    except AssistantsError as error:
-        advice = "Set DATABASE_URL to the service's login; `assistants migrate --service-role`."
-        return [fails("database", str(error), advice)]
+def check_schema(said: Diagnosis) -> Check:
+    """Return whether the database has all of this release's migrations; more are no harm."""
+    name = "schema"
+    advice = "Run `assistants migrate`, or `supabase db push`."
+    wanted = bundle.migrations()
+    if said.schema_version is None:
+        return fails(name, "no history of migrations", advice)
+    if said.schema_version < wanted[-1].version:
+        found = f"version {said.schema_version}, older than this release's {wanted[-1].version}"
+        return fails(name, found, advice)
+    if lacking := [step for step in wanted if step.version not in said.schema_versions]:
+        return fails(name, f"version {lacking[0].version} was never applied", advice)
+    if said.schema_version == wanted[-1].version:
+        return holds(name, f"version {said.schema_version}")
+    found = f"version {said.schema_version}, newer than this release's {wanted[-1].version}"
+    return holds(name, f"{found}: that works")
 
 
-async def _asked(session: Any, name: str, check: Callable[[Any], Awaitable[Check]]) -> Check:
-    try:
-        return await check(session)
-    except asyncpg.PostgresError as error:
-        return fails(name, str(error), "Run `assistants migrate`.")
-
-
-async def _role(session: Any) -> Check:
-    row = await session.fetchrow(_ROLE)
-    advice = "Log in as the role of `assistants migrate --service-role`."
-    if row["rolsuper"] or row["rolbypassrls"]:
-        return fails("role", f"{row['name']} stands above row-level security", advice)
-    if not row["is_engine"]:
-        return fails("role", f"{row['name']} is no member of assistants_engine", advice)
-    async with session.transaction():
-        await session.execute("set local role authenticated")
-    return holds("role", f"{row['name']}, may act as authenticated")
-
-
-async def _schema(session: Any) -> Check:
-    found = await session.fetchval("select engine.schema_version()")
-    wanted = bundle.migrations()[-1].version
-    if found == wanted:
-        return holds("schema", f"version {found}")
-    return fails("schema", f"version {found}, not {wanted}", "Run `assistants migrate`.")
-
-
-async def _policies(session: Any) -> Check:
+def check_policies(said: Diagnosis) -> Check:
+    """Return whether every table is guarded, and by the policies of this release alone."""
+    name = "policies"
     advice = "Somebody changed the database by hand: compare it with supabase/policies."
-    unguarded = [row[0] for row in await session.fetch(_UNGUARDED)]
-    if unguarded:
-        said = f"no row-level security on {', '.join(unguarded)}"
-        return fails("policies", said, advice)
-    there = {(table, name) for table, name in await session.fetch(_POLICIES)}
+    if said.unguarded:
+        return fails(name, f"no row-level security on {', '.join(said.unguarded)}", advice)
+    there = {(policy.table, policy.name) for policy in said.policies}
     wanted = promised(bundle.folder())
-    if missing := sorted(wanted - there):
-        return fails("policies", f"missing: {missing[0][1]}", advice)
+    if lost := sorted(wanted - there):
+        return fails(name, f"missing: {lost[0][1]}", advice)
     tables = {table for table, _ in wanted}
     if foreign := sorted(it for it in there - wanted if it[0] in tables):
-        return fails("policies", f"unknown: {foreign[0][1]}", advice)
-    return holds("policies", f"{len(wanted)} policies, row-level security on every table")
+        return fails(name, f"unknown: {foreign[0][1]}", advice)
+    return holds(name, f"{len(wanted)} policies, row-level security on every table")
 
 
-async def _clock(session: Any) -> Check:
-    theirs = await session.fetchval("select clock_timestamp()")
-    skew_s = abs((theirs - datetime.now(UTC)).total_seconds())
-    said = f"{skew_s:.1f} s from the database's"
-    if skew_s <= _MOST_SKEW_S:
-        return holds("clock", said)
-    return fails("clock", said, "Synchronise this machine's clock (NTP).")
+def check_clock(said: Diagnosis) -> Check:
+    """Return whether this machine and the database agree on what time it is."""
+    found = f"{said.skew_s:.1f} s from the database's"
+    if said.skew_s <= _MOST_SKEW_S:
+        return holds("clock", found)
+    return fails("clock", found, "Synchronise this machine's clock (NTP).")
 
 
-async def _workers(session: Any) -> Check:
-    count = await session.fetchval(_WORKERS)
-    if count:
-        return holds("worker", f"{count} reported lately")
+def check_assistant(said: Diagnosis, served: frozenset[str], missing_key: str) -> list[Check]:
+    """Return whether a session gets an assistant, and whether its model can answer here.
+
+    Args:
+        said: By the database.
+        served: Prefixes of the models that this process serves.
+        missing_key: What to set so that it serves more.
+    """
+    name = "default assistant"
+    if said.default_model is None:
+        advice = (
+            "Run `assistants migrate --seed`, or name one of public.assistants in"
+            " engine.settings.default_assistant_id; without, each session must name its own."
+        )
+        return [fails(name, "there is none", advice)]
+    found = holds(name, f"answers by {said.default_model}")
+    if not _is_served(said.default_model, served):
+        found = fails(name, f"nobody here serves {said.default_model}", missing_key)
+    unserved = [model for model in said.user_models if not _is_served(model, served)]
+    if not unserved:
+        return [found]
+    who = f"users may choose {unserved[0]}, which nobody here serves"
+    return [found, warns("users' models", who, f"{missing_key} Or change user_models.")]
+
+
+def check_webhook(said: Diagnosis, *, has_secret: bool) -> Check:
+    """Return whether both sides of the webhook agree on whether there is one.
+
+    Args:
+        said: By the database.
+        has_secret: WEBHOOK_SECRET is set here.
+    """
+    name = "webhook"
+    parts = said.webhook
+    set_up = "Run `assistants webhook https://<service>`"
+    if has_secret:
+        wanted = {
+            "pg_net": parts.pg_net,
+            "Vault": parts.vault,
+            "assistants_webhook_url": parts.url,
+            "assistants_webhook_secret": parts.secret,
+        }
+        lacking = [part for part, is_there in wanted.items() if not is_there]
+        if not lacking:
+            return holds(name, "set up on both sides")
+        found = f"WEBHOOK_SECRET is set, but the database lacks {', '.join(lacking)}"
+        return fails(name, found, f"{set_up}, or unset WEBHOOK_SECRET: polling works without.")
+    if parts.url:
+        advice = (
+            f"{set_up} with --rotate and set WEBHOOK_SECRET, or run `assistants webhook --off`."
+        )
+        return fails(name, "the database sends it, but WEBHOOK_SECRET is not set here", advice)
+    return holds(name, "off: workers listen or poll")
+
+
+def check_realtime(said: Diagnosis) -> Check:
+    """Return whether streams over Realtime are guarded, where there is Realtime."""
+    if not said.realtime:
+        return holds("realtime", "not there: streams come from `assistants serve`")
+    wanted = promised(bundle.folder(), _REALTIME)
+    if wanted <= {(policy.table, policy.name) for policy in said.policies}:
+        return holds("realtime", "there, with its policies")
+    advice = "Paste supabase/policies/realtime/messages.sql into the SQL editor."
+    return warns("realtime", "its policies are missing: nobody may follow a session", advice)
+
+
+def check_workers(said: Diagnosis) -> Check:
+    """Return whether somebody answers messages."""
+    if said.workers:
+        return holds("worker", f"{said.workers} reported lately")
     return fails("worker", "no worker has reported lately", "Start one: `assistants work`.")
 
 
-_CHECKS: dict[str, Callable[[Any], Awaitable[Check]]] = {
-    "role": _role,
-    "schema": _schema,
-    "policies": _policies,
-    "clock": _clock,
-    "worker": _workers,
-}
-
-
-@asynccontextmanager
-async def _session(url: str) -> AsyncIterator[Any]:
-    try:
-        session = await asyncpg.connect(
-            url, timeout=_TIMEOUT_S, command_timeout=_TIMEOUT_S, statement_cache_size=0
-        )
-    except (asyncpg.PostgresError, *CONNECTION_ERRORS) as error:
-        raise translate(error, doing="Connecting") from None
-    try:
-        yield session
-    except CONNECTION_ERRORS as error:
-        raise DatabaseUnavailable(f"The connection broke: {type(error).__name__}.") from None
-    finally:
-        session.terminate()
+def _is_served(model: str, served: frozenset[str]) -> bool:
+    prefix, colon, name = model.partition(":")
+    return bool(colon and name) and prefix in served

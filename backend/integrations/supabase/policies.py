@@ -10,9 +10,9 @@ PolicyName: TypeAlias = tuple[str, str]
 _POLICY = re.compile(r'create\s+policy\s+"([^"]+)"\s+on\s+([a-z_.]+)', re.IGNORECASE)
 
 
-def promised(folder: Path) -> set[PolicyName]:
-    """Return the policies of `policies/*.sql`."""
+def promised(folder: Path, files: str = "*.sql") -> set[PolicyName]:
+    """Return the policies of these files below `policies`."""
     found: set[PolicyName] = set()
-    for file in sorted((folder / "policies").glob("*.sql")):
+    for file in sorted((folder / "policies").glob(files)):
         found |= {(table, name) for name, table in _POLICY.findall(file.read_text("utf-8"))}
     return found

@@ -10,7 +10,9 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import asyncpg
 
 from backend.errors import ServiceRoleRefused
+from backend.integrations.supabase.dashboard import page, project_url
 from backend.integrations.supabase.migrations import connect
+from backend.integrations.supabase.sqlstates import sqlstate_of
 
 ROLE = "assistants_service"
 ENGINE_ROLE = "assistants_engine"
@@ -23,12 +25,13 @@ _TIMEOUTS = {
     "statement_timeout": "10s",
     "idle_in_transaction_session_timeout": "10s",
 }
-_ADVICE = (
-    f"This login may not make the role {ROLE}: {{said}}. Run as a role that may (on Supabase: "
-    f"`postgres`): create role {ROLE} login password '…'; "
-    f"grant {ENGINE_ROLE} to {ROLE}; grant authenticated to {ROLE}; then set DATABASE_URL to its "
-    "login yourself."
-)
+_ADVICE = """This login may not make the role {role} (PostgreSQL says {state}). Either run this as one that may,
+in {editor}, then set DATABASE_URL to the login below:
+
+{script}
+
+or leave DATABASE_URL out: with SUPABASE_URL and SUPABASE_SECRET_KEY alone, workers and services go over
+the Data API, and poll."""
 
 
 async def create_service_role(admin_url: str, *, password: str | None = None) -> str:
@@ -39,19 +42,26 @@ async def create_service_role(admin_url: str, *, password: str | None = None) ->
         password: Chosen for it; random by default.
 
     Raises:
-        ServiceRoleRefused: The host does not allow it; the message says what to do.
+        ServiceRoleRefused: The host does not allow it; the message is the SQL to run instead, with
+            the password's verifier and not the password.
         DatabaseUnavailable: The database cannot be reached.
     """
     chosen = password or secrets.token_urlsafe(32)
+    url = service_url(admin_url, chosen)
     connection = await connect(admin_url)
     try:
         async with connection.transaction():
-            await _make(connection, chosen)
-    except asyncpg.PostgresError as error:
-        raise ServiceRoleRefused(_ADVICE.format(said=error)) from error
+            statements = await _statements(connection, chosen)
+        try:
+            async with connection.transaction():
+                for statement in statements:
+                    await connection.execute(statement)
+        except asyncpg.PostgresError as error:
+            said = _advice(admin_url, statements, sqlstate_of(error))
+            raise ServiceRoleRefused(said, service_url=url) from None
     finally:
         await connection.close()
-    return service_url(admin_url, chosen)
+    return url
 
 
 def service_url(admin_url: str, password: str) -> str:
@@ -80,16 +90,21 @@ def scram_verifier(password: str, *, salt: bytes | None = None) -> str:
     return f"SCRAM-SHA-256${_ITERATIONS}:{salt64}${stored64}:{server64}"
 
 
-async def _make(connection: Any, password: str) -> None:
+async def _statements(connection: Any, password: str) -> list[str]:
     exists = await connection.fetchval("select 1 from pg_catalog.pg_roles where rolname = $1", ROLE)
     verb = "alter" if exists else "create"
-    await connection.execute(f"{verb} role {ROLE} login password '{scram_verifier(password)}'")
     # Since version 16 membership says by itself whether rights are inherited: a connection of
     # the service has a user's rights only between `set local role` and the end of a transaction.
     modern = connection.get_server_version().major >= _MEMBERSHIP_OPTIONS
-    for name, value in _TIMEOUTS.items():
-        await connection.execute(f"alter role {ROLE} set {name} = '{value}'")
-    await connection.execute(f"grant {ENGINE_ROLE} to {ROLE}")
-    await connection.execute(
-        f"grant authenticated to {ROLE}" + (" with inherit false, set true" if modern else "")
-    )
+    return [
+        f"{verb} role {ROLE} login password '{scram_verifier(password)}'",
+        *(f"alter role {ROLE} set {name} = '{value}'" for name, value in _TIMEOUTS.items()),
+        f"grant {ENGINE_ROLE} to {ROLE}",
+        f"grant authenticated to {ROLE}" + (" with inherit false, set true" if modern else ""),
+    ]
+
+
+def _advice(admin_url: str, statements: list[str], state: str) -> str:
+    script = "\n".join(f"{statement};" for statement in ["begin", *statements, "commit"])
+    editor = page(project_url(admin_url), "sql editor")
+    return _ADVICE.format(role=ROLE, state=state, editor=editor, script=script)

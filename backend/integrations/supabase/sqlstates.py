@@ -13,16 +13,14 @@ from backend.errors import (
     NotPermitted,
     SchemaMissing,
 )
-from backend.integrations.supabase.calls import RolledBack
 
-_OTHERS = "did nothing because of other transactions"
+# Deadlock, serialisation failure.
+_ROLLED_BACK = frozenset({"40P01", "40001"})
+_LOCKED = "55P03"
 _AWAY = "did not come through"
 _INPUT = "refused its input"
 # By the beginning of the state; the first that fits.
 _KINDS: tuple[tuple[str, type[AssistantsError], str], ...] = (
-    ("40P01", RolledBack, _OTHERS),
-    ("40001", RolledBack, _OTHERS),
-    ("55P03", DatabaseContended, _OTHERS),
     # Connection exceptions, operator intervention (also a statement timeout), no resources.
     ("08", DatabaseUnavailable, _AWAY),
     ("57", DatabaseUnavailable, _AWAY),
@@ -79,6 +77,9 @@ def meaning(state: str, message: str, *, doing: str) -> AssistantsError:
     """
     if purpose := _ON_PURPOSE.get(state):
         return purpose(message)
+    if state in _ROLLED_BACK or state == _LOCKED:
+        said = f"{doing} did nothing because of other transactions ({state})."
+        return DatabaseContended(said, rolled_back=state in _ROLLED_BACK)
     if state in _MISSING:
         return missing(doing, state)
     for beginning, kind, said in _KINDS:

@@ -1,0 +1,124 @@
+"""What is missing before a message can be answered, in the order in which to see to it."""
+
+import asyncio
+
+from backend.app.connections import open_gateway
+from backend.domain.checks import Check, fails, holds, warns
+from backend.integrations.clerk.checks import check_issuer
+from backend.integrations.supabase import checks
+from backend.integrations.supabase.access_checks import (
+    check_sign_ups,
+    check_token,
+    token_unchecked,
+)
+from backend.integrations.supabase.diagnosis import Diagnosis, diagnose
+from backend.integrations.supabase.key_checks import check_project, passed
+from backend.integrations.supabase.keys import PUBLISHABLE, SECRET, URL
+from backend.integrations.supabase.login_checks import check_login
+from backend.integrations.supabase.project_checks import check_engine, check_service_functions
+from backend.integrations.supabase.questions import Project, open_client
+from backend.ports.clock import SystemClock
+from backend.settings import Settings
+
+_TIMEOUT_S = 5.0
+
+
+def doctor(settings: Settings, *, token: str | None = None) -> list[Check]:
+    """Return what was found, in the order to see to it; what a failure hides is left out.
+
+    Args:
+        settings: Of the processes that shall work.
+        token: A signed-in user's, to try it on the project.
+    """
+    return asyncio.run(_examine(settings, token))
+
+
+async def _examine(settings: Settings, token: str | None) -> list[Check]:
+    found = [_transport(settings)]
+    async with open_client() as client:
+        project = Project(settings.supabase_url, client) if settings.supabase_url else None
+        found += await _check_project(settings, project)
+        project = project if passed(found, URL) else None
+        key = settings.supabase_publishable_key if passed(found, PUBLISHABLE) else None
+        found += await _check_login(settings)
+        diagnosis = None
+        if passed(found, "role" if settings.transport == "asyncpg" else SECRET):
+            answers, diagnosis = await _diagnose(settings)
+            found.append(answers)
+        if diagnosis:
+            found += [checks.check_schema(diagnosis), checks.check_policies(diagnosis)]
+        if project and key:
+            has_functions = diagnosis is not None
+            found.append(await check_service_functions(project, key, is_there=has_functions))
+            found.append(await check_engine(project, key))
+        found += await _check_issuer(settings)
+        found += await _check_users(settings, project, key, token)
+    return [*found, *(_check_rest(settings, diagnosis) if diagnosis else [])]
+
+
+def _transport(settings: Settings) -> Check:
+    if settings.transport == "asyncpg":
+        return holds("settings", "functions are called over DATABASE_URL")
+    return holds("settings", "functions are called over SUPABASE_URL, with the secret key")
+
+
+async def _check_project(settings: Settings, project: Project | None) -> list[Check]:
+    if project is None:
+        advice = "Set it to the project's URL, https://<project>.supabase.co."
+        return [warns(URL, "not set, so that nothing was asked over HTTP", advice)]
+    secret = settings.supabase_secret_key
+    return await check_project(
+        project,
+        settings.supabase_publishable_key,
+        secret.get_secret_value() if secret else None,
+        needs_secret=settings.transport == "postgrest",
+    )
+
+
+async def _check_login(settings: Settings) -> list[Check]:
+    if settings.database_url is None:
+        return []
+    return await check_login(
+        settings.database_url.get_secret_value(),
+        settings.supabase_url,
+        listen=settings.worker_listen,
+        through_pooler=settings.uses_transaction_pooler,
+    )
+
+
+async def _diagnose(settings: Settings) -> tuple[Check, Diagnosis | None]:
+    clock = SystemClock()
+    async with open_gateway(
+        settings, clock, "assistants-doctor", size=1, timeout_s=_TIMEOUT_S
+    ) as gateway:
+        return await diagnose(gateway, settings.supabase_url)
+
+
+async def _check_issuer(settings: Settings) -> list[Check]:
+    if settings.clerk_issuer is None:
+        advice = "Set CLERK_ISSUER to the Frontend API URL of your Clerk instance."
+        return [fails("issuer", "CLERK_ISSUER is not set", advice)]
+    return await check_issuer(settings.clerk_issuer)
+
+
+async def _check_users(
+    settings: Settings, project: Project | None, key: str | None, token: str | None
+) -> list[Check]:
+    if project is None or key is None:
+        return [token_unchecked(f": {URL} and {PUBLISHABLE} are needed")] if token else []
+    tried = token_unchecked()
+    if token:
+        tried = await check_token(project, key, token, issuer=settings.clerk_issuer)
+    return [tried, await check_sign_ups(project, key)]
+
+
+def _check_rest(settings: Settings, said: Diagnosis) -> list[Check]:
+    served = {"offline", *(["openai"] if settings.openai_api_key else [])}
+    advice = "Set OPENAI_API_KEY for openai:… models; offline:demo needs nothing."
+    return [
+        *checks.check_assistant(said, frozenset(served), advice),
+        checks.check_clock(said),
+        checks.check_webhook(said, has_secret=settings.webhook_secret is not None),
+        checks.check_realtime(said),
+        checks.check_workers(said),
+    ]
