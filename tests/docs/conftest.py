@@ -1,5 +1,6 @@
 """A running stack, seen from a folder that looks like a checkout."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import ROOT
-from tests.support.stack import running_stack
+from tests.support.processes import open_workshop
+from tests.support.stack import Stack, running_stack
 
 LIMIT_S = 120
 _TOOLS = Path(sys.executable).parent
@@ -48,11 +50,27 @@ class Checkout:
 @pytest.fixture(scope="package")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """Yield the folder; `.local` is a running stack's data, as in a real checkout."""
-    folder = tmp_path_factory.mktemp("checkout")
+    with running_stack() as stack:
+        yield _checkout(tmp_path_factory.mktemp("checkout"), stack)
+
+
+@pytest.fixture(scope="package")
+def checkout_over_the_data_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    """Yield the folder of a stack whose one worker has the project's URL and secret key alone."""
+    with running_stack(workers=0) as stack:
+        known = {
+            "SUPABASE_URL": stack.facts["supabase_url"],
+            "SUPABASE_SECRET_KEY": stack.facts["secret_key"],
+        }
+        with open_workshop("", **known) as workshop:
+            asyncio.run(workshop.ready())
+            yield _checkout(tmp_path_factory.mktemp("checkout"), stack)
+
+
+def _checkout(folder: Path, stack: Stack) -> Checkout:
     local = folder / "supabase" / "local"
     local.mkdir(parents=True)
     (folder / "web").symlink_to(ROOT / "web")
     (local / "node_modules").symlink_to(ROOT / "supabase" / "local" / "node_modules")
-    with running_stack() as stack:
-        (folder / ".local").symlink_to(stack.data)
-        yield Checkout(folder)
+    (folder / ".local").symlink_to(stack.data)
+    return Checkout(folder)

@@ -7,6 +7,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 DATA_MODEL = ROOT / "docs" / "data-model.md"
+DEPLOY = ROOT / "docs" / "deploy.md"
+RUNBOOK = ROOT / "docs" / "runbook.md"
 STREAMS = ROOT / "docs" / "streams.md"
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -34,6 +36,11 @@ def rows_below(page: Path, heading: str) -> list[str]:
     """Return the first code-quoted word of each row of the table below that heading."""
     section = page.read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
     return re.findall(r"^\| `([^`]+)`", section, re.MULTILINE)
+
+
+def names_in(page: Path) -> set[str]:
+    """Return what the page quotes that looks like an event of the log, or a code of an error."""
+    return set(re.findall(r"`([a-z]+(?:[._][a-z]+)+)`", page.read_text(encoding="utf-8")))
 
 
 def broken_links(page: Path) -> Iterator[str]:

@@ -12,9 +12,12 @@ from tests.docs.conftest import Checkout
 from tests.docs.pages import (
     DATA_MODEL,
     README,
+    ROOT,
+    RUNBOOK,
     STREAMS,
     blocks,
     broken_links,
+    names_in,
     pages,
     program,
     rows_below,
@@ -23,9 +26,11 @@ from tests.docs.pages import (
 ANSWER = "This is offline:demo, a deterministic stand-in and no language model."
 
 
+@pytest.mark.parametrize("fixture", ["checkout", "checkout_over_the_data_api"])
 def test_the_python_lines_of_the_readme_print_the_streamed_answer_and_the_stored_one(
-    checkout: Checkout,
+    request: pytest.FixtureRequest, fixture: str
 ) -> None:
+    checkout: Checkout = request.getfixturevalue(fixture)
     said = checkout.run("python", "-", typed=program(README, "python"))
 
     streamed, stored = said.splitlines()
@@ -43,9 +48,11 @@ def test_the_python_lines_of_the_readme_can_be_typed_into_the_interpreter(
     assert said.count(ANSWER) == 2
 
 
+@pytest.mark.parametrize("fixture", ["checkout", "checkout_over_the_data_api"])
 def test_the_javascript_lines_of_the_readme_print_the_streamed_answer_and_the_stored_one(
-    checkout: Checkout,
+    request: pytest.FixtureRequest, fixture: str
 ) -> None:
+    checkout: Checkout = request.getfixturevalue(fixture)
     typed = program(README, "js")
 
     said = checkout.run("node", below="supabase/local", typed=typed)
@@ -101,9 +108,21 @@ def test_the_readme_names_every_setting_and_no_other() -> None:
 
 
 def test_the_readme_names_every_command_and_no_other() -> None:
-    named = {row.removeprefix("assistants ") for row in rows_below(README, "Commands")}
+    named = {row.removeprefix("assistants ").split()[0] for row in rows_below(README, "Commands")}
 
     assert named == set(get_command(commands).commands)  # type: ignore[attr-defined]
+
+
+def test_the_runbook_names_events_and_codes_that_exist() -> None:
+    written = "".join(
+        file.read_text("utf-8")
+        for folder in ("backend", "supabase/migrations")
+        for file in (ROOT / folder).rglob("*.*")
+        if file.suffix in {".py", ".sql"}
+    )
+    assert [name for name in sorted(names_in(RUNBOOK)) if name not in written] == []
+    # Tables and columns are not all that it names.
+    assert {"token.refused", "model_quota_exceeded"} <= names_in(RUNBOOK)
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)

@@ -24,8 +24,9 @@ _CONFIG = """
 listen_addr = 127.0.0.1
 listen_port = {listen_port}
 unix_socket_dir =
-auth_type = plain
+auth_type = {auth_type}
 auth_file = {users}
+{auth_query}
 pool_mode = transaction
 default_pool_size = 4
 max_client_conn = 100
@@ -37,6 +38,25 @@ logfile = {log}
 @contextmanager
 def transaction_pooler(url: str) -> Iterator[str]:
     """Yield the URL of the same login and database through a pooler of four connections."""
+    with _pooler(url, {"auth_type": "plain", "auth_query": ""}) as pooled:
+        yield pooled
+
+
+@contextmanager
+def pooler_of_all_logins(superuser_url: str) -> Iterator[str]:
+    """Yield the host and port of a pooler that takes each login of the server, also new ones.
+
+    Args:
+        superuser_url: Of a login that may read the verifiers of passwords.
+    """
+    who = urlsplit(superuser_url).username
+    query = f"auth_user = {who}\nauth_query = select usename, passwd from pg_shadow where usename = $1"
+    with _pooler(superuser_url, {"auth_type": "scram-sha-256", "auth_query": query}) as pooled:
+        yield urlsplit(pooled).netloc.rpartition("@")[2]
+
+
+@contextmanager
+def _pooler(url: str, auth: dict[str, str]) -> Iterator[str]:
     if not Path(_PROGRAM).exists():
         missing("pgbouncer is not installed")
     target = urlsplit(url)
@@ -45,7 +65,7 @@ def transaction_pooler(url: str) -> Iterator[str]:
         port = _free_port()
         users, config = folder / "users.txt", folder / "pgbouncer.ini"
         users.write_text(f'"{target.username}" "{unquote(target.password or "")}"\n', "utf-8")
-        places = {"host": target.hostname, "port": target.port, "listen_port": port}
+        places = {"host": target.hostname, "port": target.port, "listen_port": port, **auth}
         text = _CONFIG.format(**places, users=users, log=folder / "pooler.log")
         config.write_text(text, "utf-8")
         with _running(config, folder):
