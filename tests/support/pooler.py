@@ -50,7 +50,9 @@ def pooler_of_all_logins(superuser_url: str) -> Iterator[str]:
         superuser_url: Of a login that may read the verifiers of passwords.
     """
     who = urlsplit(superuser_url).username
-    query = f"auth_user = {who}\nauth_query = select usename, passwd from pg_shadow where usename = $1"
+    query = (
+        f"auth_user = {who}\nauth_query = select usename, passwd from pg_shadow where usename = $1"
+    )
     with _pooler(superuser_url, {"auth_type": "scram-sha-256", "auth_query": query}) as pooled:
         yield urlsplit(pooled).netloc.rpartition("@")[2]
 
