@@ -5,6 +5,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from backend.integrations.supabase import bundle
 from tests.support.chat import Chat
 from tests.support.identities import ADA, ANONYMOUS, SERVICE, Identity
 
@@ -148,15 +149,21 @@ async def test_reports_touch_no_index(chat: Chat) -> None:
     assert counted["n_tup_upd"] == counted["n_tup_hot_upd"] == 20
 
 
-async def test_the_probe_learns_the_version_of_the_schema(chat: Chat) -> None:
-    newest = await chat.admin.fetchval(
-        "select max(version) from supabase_migrations.schema_migrations"
-    )
+async def test_the_probe_learns_the_versions_of_the_schema(chat: Chat) -> None:
+    versions = [step.version for step in bundle.migrations()]
 
-    assert await chat.worker.call("readiness", 10) == {"schema_version": newest, "workers": 0}
+    assert await chat.worker.call("readiness", 10) == {
+        "schema_version": versions[-1],
+        "schema_versions": versions,
+        "workers": 0,
+    }
 
 
 async def test_the_probe_answers_where_no_migration_was_recorded(chat: Chat) -> None:
     await chat.admin.execute("drop schema supabase_migrations cascade")
 
-    assert await chat.worker.call("readiness", 10) == {"schema_version": None, "workers": 0}
+    assert await chat.worker.call("readiness", 10) == {
+        "schema_version": None,
+        "schema_versions": [],
+        "workers": 0,
+    }
