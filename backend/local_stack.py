@@ -100,18 +100,23 @@ def _composition() -> Composition:
     return Composition(prepare=_prepare, serve=[*_MODULE, "serve"], work=[*_MODULE, "work"])
 
 
-def _prepare(admin_url: str, service_password: str, seed: bool) -> None:  # noqa: FBT001
+def _prepare(admin_url: str, service_password: str, issuer: str, seed: bool) -> None:  # noqa: FBT001
     import asyncio  # noqa: PLC0415 - as below
 
-    asyncio.run(_prepare_database(admin_url, service_password, seed=seed))
+    asyncio.run(_prepare_database(admin_url, service_password, issuer, seed=seed))
 
 
-async def _prepare_database(admin_url: str, service_password: str, *, seed: bool) -> None:
+async def _prepare_database(
+    admin_url: str, service_password: str, issuer: str, *, seed: bool
+) -> None:
     # Runs in a process of its own, with which these imports end.
     from backend.integrations.supabase import migrations  # noqa: PLC0415
     from backend.integrations.supabase.service_role import create_service_role  # noqa: PLC0415
+    from backend.integrations.supabase.token_issuer import pin_issuer  # noqa: PLC0415
 
     await migrations.apply(admin_url)
+    # Its port may have changed since the last time.
+    await pin_issuer(admin_url, issuer)
     await create_service_role(admin_url, password=service_password)
     if seed:
         await migrations.seed(admin_url)

@@ -33,8 +33,9 @@ _PATIENCE_S = {("worker", "service"): 35.0, ("data_api",): 5.0}
 class Composition:
     """What the stack runs but does not know, given by the composition root."""
 
-    prepare: Callable[[str, str, bool], None]
-    """Migrates and makes the service's login: (owner's URL, its password, seed as well)."""
+    prepare: Callable[[str, str, str, bool], None]
+    """Migrates and makes the login of the service: (owner's URL, its password, whose tokens count,
+    seed as well)."""
     serve: list[str]
     """The command of the HTTP service."""
     work: list[str]
@@ -110,9 +111,9 @@ class Stack:
         self._database.start()
         self._note_running()
         self.say(f"PostgreSQL {self._database.major} accepts connections")
+        self._take_ports()
         # Forked before the issuer's thread exists.
         self._preparation = Preparation(self._prepare)
-        self._take_ports()
         self._start_issuer()
         self._start_child("data_api", self._parts.data_api)
         self._preparation.finish()
@@ -126,7 +127,8 @@ class Stack:
     def _prepare(self) -> None:
         is_first = not self.folder.seeded.exists()
         database = self._database
-        self.composition.prepare(database.owner_url, database.service_password, is_first)
+        issuer = self._parts.url("issuer")
+        self.composition.prepare(database.owner_url, database.service_password, issuer, is_first)
 
     def _take_ports(self) -> None:
         book = PortBook(self.folder.ports)

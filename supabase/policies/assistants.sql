@@ -8,6 +8,8 @@
 --   delete       | own rows                               | nothing     | refused
 --
 -- The operator's assistants have no owner: users see them in shared_assistants.
+--
+-- All of it only with a token that counts: of the issuer in engine.settings, and not pending.
 
 set lock_timeout = '5s';
 
@@ -39,3 +41,9 @@ drop policy if exists "users delete their own assistants" on public.assistants;
 create policy "users delete their own assistants" on public.assistants
 for delete to authenticated
 using ((select auth.jwt()) ->> 'sub' = user_id);
+
+drop policy if exists "only tokens of our issuer count" on public.assistants;
+create policy "only tokens of our issuer count" on public.assistants
+as restrictive for all to authenticated
+using ((select engine.caller_id()) is not null)
+with check ((select engine.caller_id()) is not null);

@@ -6,6 +6,8 @@
 --   update       | title, status, assistant_id, while_running,       | nothing     | refused
 --                | metadata of own rows                              |             |
 --   delete       | own rows, with all that hangs on them             | nothing     | refused
+--
+-- All of it only with a token that counts: of the issuer in engine.settings, and not pending.
 
 set lock_timeout = '5s';
 
@@ -40,3 +42,9 @@ drop policy if exists "users delete their own sessions" on public.chat_sessions;
 create policy "users delete their own sessions" on public.chat_sessions
 for delete to authenticated
 using ((select auth.jwt()) ->> 'sub' = user_id);
+
+drop policy if exists "only tokens of our issuer count" on public.chat_sessions;
+create policy "only tokens of our issuer count" on public.chat_sessions
+as restrictive for all to authenticated
+using ((select engine.caller_id()) is not null)
+with check ((select engine.caller_id()) is not null);

@@ -7,6 +7,8 @@
 --   update       | metadata of own rows; content of own user         | nothing     | refused
 --                | messages without an open run                      |             |
 --   delete       | own rows; cancels the run of a message            | nothing     | refused
+--
+-- All of it only with a token that counts: of the issuer in engine.settings, and not pending.
 
 set lock_timeout = '5s';
 
@@ -49,3 +51,9 @@ drop policy if exists "users delete the messages of their own sessions" on publi
 create policy "users delete the messages of their own sessions" on public.messages
 for delete to authenticated
 using ((select auth.jwt()) ->> 'sub' = user_id);
+
+drop policy if exists "only tokens of our issuer count" on public.messages;
+create policy "only tokens of our issuer count" on public.messages
+as restrictive for all to authenticated
+using ((select engine.caller_id()) is not null)
+with check ((select engine.caller_id()) is not null);

@@ -5,6 +5,8 @@
 --   insert       | refused                                     | refused     | refused
 --   update       | refused (cancel_run, submit_tool_outputs)   | refused     | refused
 --   delete       | refused                                     | refused     | refused
+--
+-- All of it only with a token that counts: of the issuer in engine.settings, and not pending.
 
 set lock_timeout = '5s';
 
@@ -22,3 +24,9 @@ drop policy if exists "users read the runs of their own sessions" on engine.runs
 create policy "users read the runs of their own sessions" on engine.runs
 for select to authenticated
 using ((select auth.jwt()) ->> 'sub' = user_id);
+
+drop policy if exists "only tokens of our issuer count" on engine.runs;
+create policy "only tokens of our issuer count" on engine.runs
+as restrictive for all to authenticated
+using ((select engine.caller_id()) is not null)
+with check ((select engine.caller_id()) is not null);

@@ -5,6 +5,8 @@
 --   insert       | refused                                           | refused
 --   update       | refused                                           | refused
 --   delete       | refused                                           | refused
+--
+-- All of it only with a token that counts: of the issuer in engine.settings, and not pending.
 
 set lock_timeout = '5s';
 
@@ -24,3 +26,9 @@ using (
         )
     )
 );
+
+drop policy if exists "only tokens of our issuer count" on public.shared_assistants;
+create policy "only tokens of our issuer count" on public.shared_assistants
+as restrictive for all to authenticated
+using ((select engine.caller_id()) is not null)
+with check ((select engine.caller_id()) is not null);

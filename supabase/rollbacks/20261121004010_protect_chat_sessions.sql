@@ -1,0 +1,8 @@
+-- Purpose:   undoes that tokens of other issuers do not count for public.chat_sessions.
+-- Guarantee: what the other policies say stays.
+-- Caller:    `assistants migrate --back-to`.
+
+set lock_timeout = '5s';
+set statement_timeout = '60s';
+
+drop policy "only tokens of our issuer count" on public.chat_sessions;
