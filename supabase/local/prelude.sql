@@ -260,6 +260,25 @@ as $$
     select current_setting('storage.operation', true)
 $$;
 
+-- As on the platform: a row that is deleted by hand would leave its bytes behind.
+create or replace function storage.protect_delete() returns trigger
+language plpgsql
+as $$
+begin
+    if coalesce(current_setting('storage.allow_delete_query', true), 'false') <> 'true' then
+        raise exception
+            'Direct deletion from storage tables is not allowed. Use the Storage API instead.'
+        using errcode = '42501';
+    end if;
+    return null;
+end;
+$$;
+
+create or replace trigger protect_buckets_delete before delete on storage.buckets
+for each statement execute function storage.protect_delete();
+create or replace trigger protect_objects_delete before delete on storage.objects
+for each statement execute function storage.protect_delete();
+
 -- The Data API reads the schema again after a change of it, as on the platform; tables that browsers
 -- follow by Postgres Changes are added to the publication.
 

@@ -68,6 +68,7 @@ export async function deleteBucket({ asCaller, asService }, id) {
 }
 
 export async function emptyBucket({ asCaller }, files, id) {
+  await getBucket({ asCaller }, id);
   const removed = await asCaller(
     "bucket.empty",
     (sql) => sql`delete from storage.objects where bucket_id = ${id} returning version`,

@@ -2,11 +2,20 @@
 
 import { findBucket } from "./buckets.mjs";
 import { download, information } from "./download.mjs";
-import { noBucket } from "./failures.mjs";
+import { invalidRequest, noBucket, noObject } from "./failures.mjs";
 import * as objects from "./objects.mjs";
 import { readUpload } from "./upload.mjs";
 
 const json = ({ request }) => request.json();
+
+/** Returns what a call to sign asks for. */
+async function signing(call) {
+  const { expiresIn, paths } = (await json(call)) ?? {};
+  // supabase-py sends a string, which the platform takes as well.
+  const seconds = typeof expiresIn === "string" ? Number(expiresIn) : expiresIn;
+  if (!Number.isInteger(seconds) || seconds < 1) throw invalidRequest();
+  return { expiresIn: seconds, paths };
+}
 
 export async function upload(call, { bucket, name }, upsert) {
   const limits = await findBucket(call.as, bucket);
@@ -50,13 +59,14 @@ export async function describe(call, { bucket, name }) {
 }
 
 export async function sign(call, { bucket, name }) {
-  const { expiresIn } = await json(call);
+  const { expiresIn } = await signing(call);
   await objects.findObject(call.as.asCaller, "object.sign", bucket, name);
   return { signedURL: await call.signatures.download(bucket, name, expiresIn) };
 }
 
 export async function signMany(call, { bucket }) {
-  const { expiresIn, paths } = await json(call);
+  const { expiresIn, paths } = await signing(call);
+  if (!areNames(paths)) throw invalidRequest();
   const found = await call.as.asCaller(
     "object.sign_many",
     (sql) =>
@@ -76,13 +86,19 @@ export async function signMany(call, { bucket }) {
 }
 
 export async function signUpload(call, { bucket, name }) {
-  objects.checkKey(name);
-  await objects.probeUpload(call.as, { bucket, name, owner: call.owner });
+  await objects.probeUpload(call.as, { bucket, name, owner: call.owner, upsert: call.upsert });
   return call.signatures.upload(bucket, name, call.owner, call.upsert);
 }
 
 export async function remove(call, { bucket, name }) {
-  const names = name ? [name] : (await json(call)).prefixes;
+  const names = name ? [name] : (await json(call))?.prefixes;
+  if (!areNames(names)) throw invalidRequest();
   const removed = await objects.removeObjects(call.as, call.files, bucket, names);
-  return name ? { message: "Successfully deleted" } : removed;
+  if (!name) return removed;
+  // The platform says 403 where somebody else's object is; here it looks like none.
+  if (removed.length === 0) throw noObject();
+  return { message: "Successfully deleted" };
 }
+
+const areNames = (names) =>
+  Array.isArray(names) && names.every((name) => typeof name === "string");

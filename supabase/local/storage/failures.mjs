@@ -32,16 +32,14 @@ export const tooLarge = () =>
     "Payload too large",
     "The object exceeded the maximum allowed size",
   );
-export const invalidKey = () => new StorageFailure(400, "InvalidKey", "InvalidKey", "Invalid key");
+export const invalidKey = (key) =>
+  new StorageFailure(400, "InvalidKey", "InvalidKey", `Invalid key: ${key}`);
 export const invalidRequest = () =>
   new StorageFailure(400, "InvalidRequest", "Bad Request", "The request cannot be understood");
+export const invalidToken = () =>
+  new StorageFailure(400, "InvalidJWT", "InvalidJWT", "The token is invalid or has expired");
 export const invalidSignature = () =>
-  new StorageFailure(
-    400,
-    "InvalidSignature",
-    "InvalidSignature",
-    "The signature is invalid or has expired",
-  );
+  new StorageFailure(400, "InvalidSignature", "InvalidSignature", "Invalid signature");
 export const invalidMimeType = (type) =>
   new StorageFailure(
     415,
@@ -57,7 +55,13 @@ export const notEmpty = () =>
     "The bucket you tried to delete is not empty",
   );
 
-const BY_SQLSTATE = { 42501: denied, 23505: duplicate, 23503: noBucket };
+const BY_SQLSTATE = {
+  42501: denied,
+  23505: duplicate,
+  23503: noBucket,
+  "22P02": invalidRequest,
+  22021: invalidRequest,
+};
 
 /** Returns the refusal that a database error stands for, or the error itself. */
 export const translated = (error) => BY_SQLSTATE[error?.code]?.() ?? error;

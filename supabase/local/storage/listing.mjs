@@ -1,10 +1,12 @@
 // What lies directly below a prefix, as a file browser shows it.
 
+import { invalidRequest } from "./failures.mjs";
+
 const SORTABLE = new Set(["name", "updated_at", "created_at", "last_accessed_at"]);
 
 /** Returns the entries directly below a prefix: objects, and folders with null instead of an id. */
 export function listObjects({ asCaller }, bucket, wanted) {
-  const { limit = 100, offset = 0, sortBy = {}, search = "" } = wanted;
+  const { limit, offset, search, sortBy } = checked(wanted);
   const prefix =
     wanted.prefix && !wanted.prefix.endsWith("/") ? `${wanted.prefix}/` : wanted.prefix;
   const column = SORTABLE.has(sortBy.column) ? sortBy.column : "name";
@@ -28,4 +30,12 @@ export function listObjects({ asCaller }, bucket, wanted) {
     order by ${sql(column)} ${sortBy.order === "desc" ? sql`desc` : sql`asc`}
     limit ${limit} offset ${offset}`,
   );
+}
+
+function checked(wanted) {
+  const { limit = 100, offset = 0, sortBy, search, prefix } = wanted ?? {};
+  const areCounts = [limit, offset].every((count) => Number.isInteger(count) && count >= 0);
+  const isText = typeof (search ?? "") === "string" && typeof (prefix ?? "") === "string";
+  if (!wanted || !areCounts || !isText) throw invalidRequest();
+  return { limit, offset, search: search ?? "", sortBy: sortBy ?? {} };
 }

@@ -1,17 +1,19 @@
 // Objects: rows of storage.objects, guarded by its policies, each with one version of its bytes.
 
 import { randomUUID } from "node:crypto";
-import { denied, invalidKey, noObject } from "./failures.mjs";
+import { invalidKey, noObject } from "./failures.mjs";
 
 const VALID_KEY = /^(\w|\/|!|-|\.|\*|'|\(|\)| |&|\$|@|=|;|:|\+|,|\?)+$/;
 
 /** Refuses a name that the platform refuses. */
 export function checkKey(name) {
-  if (!VALID_KEY.test(name) || name.startsWith("/") || name.length > 1024) throw invalidKey();
+  const isValid = typeof name === "string" && VALID_KEY.test(name);
+  if (!isValid || name.startsWith("/") || name.length > 1024) throw invalidKey(name);
 }
 
 /** Returns the object's row if the caller may read it. */
 export async function findObject(run, operation, bucket, name) {
+  checkKey(name);
   const [found] = await run(
     operation,
     (sql) => sql`select * from storage.objects where bucket_id = ${bucket} and name = ${name}`,
@@ -78,11 +80,12 @@ async function store(sql, row, upsert) {
 }
 
 /** Refuses if the caller may not add the object; adds nothing. */
-export async function probeUpload({ asCaller }, { bucket, name, owner }) {
+export async function probeUpload({ asCaller }, { bucket, name, owner, upsert }) {
+  checkKey(name);
   const row = { bucket_id: bucket, name, owner, owner_id: owner };
   await asCaller("object.sign_upload_url", async (sql) => {
     await sql`savepoint probe`;
-    await sql`insert into storage.objects ${sql(row)}`;
+    await store(sql, row, upsert);
     await sql`rollback to savepoint probe`;
   });
 }
@@ -108,7 +111,7 @@ export async function moveObject({ asCaller }, { bucketId, sourceKey, ...to }) {
     (sql) =>
       sql`update storage.objects set ${sql(target)}, updated_at = now() where id = ${source.id}`,
   );
-  if (moved.count === 0) throw denied();
+  if (moved.count === 0) throw noObject();
   return { message: "Successfully moved" };
 }
 

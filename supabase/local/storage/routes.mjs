@@ -20,7 +20,8 @@ export function storageHandler(connection, { storage_folder, storage_secret }) {
   return async (request, caller) => {
     const url = new URL(request.url);
     const path = unquoted(url.pathname.replace("/storage/v1", ""));
-    const owner = caller.role === "service_role" ? null : (caller.claims.sub ?? null);
+    const { sub } = caller.claims;
+    const owner = caller.role !== "service_role" && typeof sub === "string" ? sub : null;
     const as = transactions(connection, request, caller);
     const call = { request, url, as, files, signatures, owner, upsert: isUpsert(request) };
     try {
