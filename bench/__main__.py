@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from bench import backlog, campaign, latency, streams, throughput, transports
+from bench import backlog, campaign, latency, policies, streams, throughput, transports
 from bench.data_api import over_the_data_api
 from bench.project import open_project
 from bench.report import table
@@ -28,7 +28,7 @@ def main() -> None:
     else:
         found, is_sound = asyncio.run(_measure(options)), True
     print(table(found))
-    for line in found.get("plan", []):
+    for line in [*found.get("plan", []), *found.get("plans", [])]:
         print(f"    {line}")
     if options.json:
         options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
@@ -38,7 +38,8 @@ def main() -> None:
 
 def _options() -> Namespace:
     parser = ArgumentParser(prog="python -m bench", description=__doc__)
-    choices = ["all", "latency", "throughput", "backlog", "streams", "transports", "campaign"]
+    choices = ["all", "latency", "throughput", "backlog", "policies", "streams", "transports"]
+    choices.append("campaign")
     parser.add_argument("what", nargs="?", choices=choices, default="all")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there as well")
     parser.add_argument("--compare", action="store_true", help="beside the least anybody could do")
@@ -65,6 +66,8 @@ async def _measure(options: Namespace) -> dict[str, Any]:
         if options.what in ("all", "backlog"):
             found |= await backlog.measure(project)
             await project.clear()
+        if options.what in ("all", "policies"):
+            found |= await policies.measure(project, quick=quick)
         if options.what in ("all", "streams"):
             found |= await streams.measure(project, rounds=rounds, quick=quick)
     return found

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from bench import policies
+
 _BUDGETS = {
     "insert_to_model_ms.p50": "≤ 5",
     "insert_to_model_ms.p99": "≤ 25",
@@ -17,6 +19,12 @@ _BUDGETS = {
     "words_per_s": "≥ 5000",
     "words_at_half_ms.p99": "≤ 250",
     "open_streams_mb": "≤ 300 at 2,000",
+    **{
+        f"policies.{size}.{what}.{ratio}": "≤ 1.1"
+        for size in policies.SIZES
+        for what in policies.STATEMENTS
+        for ratio in ("ratio", "http_ratio")
+    },
 }
 
 
