@@ -1,6 +1,7 @@
 """The command line; each command imports what it runs when it runs."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -118,7 +119,14 @@ def migrate(
     service_role: Annotated[
         bool, typer.Option("--service-role", help="Make the service's own login, too.")
     ] = False,
+    new_password: Annotated[
+        bool,
+        typer.Option("--new-password", help="Where there is that login, change its password."),
+    ] = False,
     seed: Annotated[bool, typer.Option("--seed", help="Add a first assistant.")] = False,
+    pin_issuer: Annotated[
+        bool, typer.Option("--pin-issuer", help="Let only tokens of CLERK_ISSUER count.")
+    ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be applied.")] = False,
     back_to: Annotated[
         str | None,
@@ -128,8 +136,10 @@ def migrate(
     """Bring the database's schema up to date."""
     from backend.app import owner
 
-    if sum((service_role or seed, plan, back_to is not None)) > 1:
+    if sum((service_role or seed or pin_issuer, plan, back_to is not None)) > 1:
         raise typer.BadParameter("--plan and --back-to stand alone.")
+    if new_password and not service_role:
+        raise typer.BadParameter("--new-password is the service login's: add --service-role.")
     login = settings.load_owner(data)
     if plan:
         _print_plan(owner.plan(login))
@@ -137,11 +147,14 @@ def migrate(
         count = len(owner.roll_back(login, back_to, tell=_note))
         _note(f"Rolled back {count} migrations." if count else "There is nothing to roll back.")
     else:
-        done = owner.migrate(login, service_role=service_role, seed=seed, tell=_note)
+        wishes = owner.Wishes(
+            service_role=service_role, new_password=new_password, seed=seed, pin_issuer=pin_issuer
+        )
+        done = owner.migrate(login, wishes, tell=_note)
         count = len(done.applied)
         _note(f"Applied {count} migrations." if count else "The schema is up to date.")
         if done.service_url:
-            print(f"DATABASE_URL={done.service_url}")
+            print(f"DATABASE_URL={shlex.quote(done.service_url)}")
 
 
 @commands.command()
@@ -189,21 +202,39 @@ def doctor(
             show_default=False,
         ),
     ] = None,
+    policies: Annotated[
+        bool,
+        typer.Option("--policies", help="Only compare the wall with this release's, in detail."),
+    ] = False,
 ) -> None:
     """Say what is missing before a message can be answered, in the order to see to it."""
     from backend.app import doctor as examination
+    from backend.app import wall
     from backend.domain.checks import any_failed
 
     if token not in (None, "-"):
         raise typer.BadParameter("others can read a command line: use `--token -` and type it in.")
-    given = sys.stdin.readline(_MOST_CHARACTERS).strip() if token else None
-    checks = examination.doctor(settings.load(data), token=given)
+    if policies and token:
+        raise typer.BadParameter("--policies stands alone.")
+    given = _typed_token() if token else None
+    if policies:
+        checks = wall.examine(settings.load_reader(data))
+    else:
+        checks = examination.doctor(settings.load(data), token=given)
     for check in checks:
         print(f"{_LEVELS[check.level]}  {_line(check.name)}: {_line(check.found)}")
         if check.advice:
             print(f"      {_line(check.advice)}")
     if any_failed(checks):
         sys.exit(1)
+
+
+def _typed_token() -> str:
+    # As consoles print it, and as headers hold it.
+    typed = sys.stdin.readline(_MOST_CHARACTERS).strip().strip("\"'`").removeprefix("Bearer ")
+    if not typed:
+        raise typer.BadParameter("`--token -` reads a token from standard input, and none came.")
+    return typed
 
 
 @commands.command()

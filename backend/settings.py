@@ -14,6 +14,10 @@ from backend.errors import SettingsInvalid
 DATA_VARIABLE = "ASSISTANTS_DATA"
 STACK_FILE = "stack.json"
 _POOLER_PORT = 6543
+_NO_DATABASE_URL = (
+    "it is no URL of a database, postgresql://user:password@host:5432/postgres: [YOUR-PASSWORD] goes"
+    " with its brackets, and characters such as @ / # [ in a password are percent-encoded"
+)
 _PROJECTS = ("DATABASE_URL", "ADMIN_DATABASE_URL", "SUPABASE_URL")
 # What `assistants up --json` calls otherwise than the environment does.
 _STACK_NAMES = {
@@ -21,6 +25,25 @@ _STACK_NAMES = {
     "publishable_key": "supabase_publishable_key",
     "secret_key": "supabase_secret_key",
 }
+
+
+def _database_url(url: SecretStr | None) -> SecretStr | None:
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url.get_secret_value())
+        is_one = parts.scheme in ("postgresql", "postgres") and parts.port != 0
+        is_one = is_one and bool(parts.hostname or "host=" in parts.query)
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise ValueError(_NO_DATABASE_URL)
+    return url
+
+
+def _without_blanks(value: Any) -> Any:
+    # As a file of variables says that there is none.
+    return None if value == "" else value
 
 
 class ProbeSettings(BaseSettings):
@@ -95,8 +118,12 @@ class Settings(ProbeSettings):
     )
     @classmethod
     def _is_said(cls, value: Any) -> Any:
-        # As a file of variables says that there is none.
-        return None if value == "" else value
+        return _without_blanks(value)
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_database(cls, url: SecretStr | None) -> SecretStr | None:
+        return _database_url(url)
 
     @field_validator("openai_base_url", "supabase_url")
     @classmethod
@@ -130,12 +157,23 @@ class Settings(ProbeSettings):
 
 
 class OwnerSettings(BaseSettings):
-    """What only `migrate` needs."""
+    """What only the owner's commands need."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     admin_database_url: SecretStr
     """The owner's login."""
+    clerk_issuer: str | None = None
+
+    @field_validator("clerk_issuer", mode="before")
+    @classmethod
+    def _is_said(cls, value: Any) -> Any:
+        return _without_blanks(value)
+
+    @field_validator("admin_database_url")
+    @classmethod
+    def _is_database(cls, url: SecretStr) -> SecretStr:
+        return _database_url(url) or url
 
 
 S = TypeVar("S", Settings, OwnerSettings, ProbeSettings)
@@ -185,7 +223,28 @@ def load_owner(data: Path | None = None) -> OwnerSettings:
     Raises:
         SettingsInvalid: ADMIN_DATABASE_URL is missing.
     """
+    if data is None and not os.environ.get("ADMIN_DATABASE_URL"):
+        # Neither the service's login nor libpq's defaults are the owner.
+        stack = data_folder(data) / STACK_FILE
+        if any(os.environ.get(name) for name in _PROJECTS) or not stack.exists():
+            raise SettingsInvalid(
+                f"ADMIN_DATABASE_URL is not set, and there is no local stack in {stack.parent}."
+            )
     return _validated(OwnerSettings, _values(data))
+
+
+def load_reader(data: Path | None = None) -> Settings:
+    """Return what `load` does; without another way to the database, with the owner's login.
+
+    Raises:
+        SettingsInvalid: There is no way at all, or a variable is wrong.
+    """
+    values = _values(data)
+    settings = _validated(Settings, values)
+    if settings.database_url or settings.supabase_secret_key:
+        return load(data)
+    login = _validated(OwnerSettings, values).admin_database_url
+    return settings.model_copy(update={"database_url": login})
 
 
 def load_probe() -> ProbeSettings:
@@ -206,7 +265,9 @@ def _values(data: Path | None) -> dict[str, Any]:
         return _stack_values(stack)
     if data is not None:
         raise SettingsInvalid(f"There is no stack in {data}: run `assistants up --data {data}`.")
-    raise SettingsInvalid("DATABASE_URL is not set, nor SUPABASE_URL; no local stack was found.")
+    raise SettingsInvalid(
+        f"DATABASE_URL is not set, nor SUPABASE_URL, and there is no local stack in {stack.parent}."
+    )
 
 
 def _stack_values(stack: Path) -> dict[str, Any]:
@@ -221,7 +282,11 @@ def _validated(kind: type[S], values: dict[str, Any]) -> S:
     try:
         return kind(**values)
     except ValidationError as invalid:
-        problems = "; ".join(
-            f"{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in invalid.errors()
-        )
-        raise SettingsInvalid(problems) from None
+        raise SettingsInvalid("; ".join(map(_problem, invalid.errors()))) from None
+
+
+def _problem(found: Any) -> str:
+    name = str(found["loc"][0]).upper()
+    if found["type"] == "missing":
+        return f"{name} is not set."
+    return f"{name}: {found['msg'].removeprefix('Value error, ')}"

@@ -52,6 +52,8 @@ async def _examine(settings: Settings, token: str | None) -> list[Check]:
             found.append(await check_service_functions(project, key, is_there=has_functions))
             found.append(await check_engine(project, key))
         found += await _check_issuer(settings)
+        if diagnosis:
+            found.append(checks.check_pin(diagnosis, settings.clerk_issuer))
         found += await _check_users(settings, project, key, token)
     return [*found, *(_check_rest(settings, diagnosis) if diagnosis else [])]
 
@@ -120,5 +122,6 @@ def _check_rest(settings: Settings, said: Diagnosis) -> list[Check]:
         checks.check_clock(said),
         checks.check_webhook(said, has_secret=settings.webhook_secret is not None),
         checks.check_realtime(said),
+        checks.check_attachments(said),
         checks.check_workers(said),
     ]

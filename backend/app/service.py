@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+import structlog
 from fastapi import FastAPI
 
 from backend.api import server
@@ -14,7 +15,7 @@ from backend.api.webhooks import webhook_routes
 from backend.app.connections import open_gateway, wakeups_of
 from backend.app.models import catalogue
 from backend.app.worker import open_worker
-from backend.errors import DependencyFailed, Rejected, SettingsInvalid
+from backend.errors import AssistantsError, DependencyFailed, SchemaMissing, SettingsInvalid
 from backend.integrations.clerk.jwks import KeySet
 from backend.integrations.clerk.tokens import ClerkTokenVerifier
 from backend.integrations.supabase import bundle
@@ -26,7 +27,8 @@ from backend.runs.event_source import EventSource
 from backend.runs.loops import repeat
 from backend.runs.worker import Worker
 from backend.settings import Settings
-from backend.telemetry import logs
+from backend.telemetry import logs, names
+from backend.telemetry.defects import explain
 
 _NAME = "assistants-service"
 _GRACE_S = 20.0
@@ -35,6 +37,8 @@ _WAKE_S = 0.5
 # Workers report every five seconds.
 _WORKER_SEEN_S = 15.0
 _PROBE_S = 3.0
+_READINESS = ("engine.readiness", {"p_max_age_s": _WORKER_SEEN_S})
+_log = structlog.get_logger()
 
 
 def serve(settings: Settings, *, with_worker: bool) -> None:
@@ -65,6 +69,7 @@ async def _serve(settings: Settings, *, with_worker: bool) -> None:
             working = open_worker(settings, models, near=[streams.hub.hear])
             worker = await stack.enter_async_context(working)
         app = create_app(_service(settings, steady, streams, worker))
+        await _look(steady)
         await _run(settings, app, streams.hub, worker)
 
 
@@ -148,15 +153,24 @@ def _issuer(settings: Settings) -> str:
     return settings.clerk_issuer
 
 
+async def _look(gateway: Gateway) -> None:
+    # Whoever starts it reads the log; later /readyz says that something is missing, not what.
+    try:
+        async with asyncio.timeout(_PROBE_S):
+            await gateway.call(*_READINESS)
+    except (AssistantsError, TimeoutError) as error:
+        code = error.code if isinstance(error, AssistantsError) else "database_unavailable"
+        _log.warning(names.SERVICE_UNREADY, code=code, **explain(error))
+
+
 async def _probe(gateway: Gateway) -> Readiness:
     try:
         async with asyncio.timeout(_PROBE_S):
-            found = await gateway.call("engine.readiness", {"p_max_age_s": _WORKER_SEEN_S})
-    except (DependencyFailed, TimeoutError):
-        return Readiness(database=False, schema=False, worker=False)
-    except Rejected:
-        # A database without the function has another schema.
+            found = await gateway.call(*_READINESS)
+    except SchemaMissing:
         return Readiness(database=True, schema=False, worker=False)
+    except (AssistantsError, TimeoutError):
+        return Readiness(database=False, schema=False, worker=False)
     # Migrations only add: this release runs on a newer schema, too. Others' migrations may be newer
     # than ours in the same history, so the newest of all says nothing.
     has_ours = bundle.migrations()[-1].version in found.get("schema_versions", ())

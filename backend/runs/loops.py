@@ -7,7 +7,7 @@ import structlog
 from backend.domain.backoff import backoff_s
 from backend.errors import AssistantsError
 from backend.ports.clock import Clock
-from backend.telemetry.defects import describe
+from backend.telemetry.defects import describe, explain
 from backend.telemetry.names import STEP_FAILED
 
 _log = structlog.get_logger()
@@ -38,7 +38,8 @@ async def repeat(
         except Exception as error:  # noqa: BLE001
             # A worker outlives its database, and a defect in one step must not end the others.
             code = error.code if isinstance(error, AssistantsError) else "internal_error"
-            _log.warning(STEP_FAILED, step=name, code=code, failures=failures, **describe(error))
+            keys = {**describe(error), **explain(error)}
+            _log.warning(STEP_FAILED, step=name, code=code, failures=failures, **keys)
             wait_s = backoff_s(failures, base_s=_BASE_S, limit_s=_LIMIT_S, jitter=clock.random())
             failures += 1
             await clock.sleep(wait_s)

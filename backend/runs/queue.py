@@ -70,16 +70,21 @@ class RunQueue:
         self._lease_s = lease_s
         self._announce = announce
 
-    async def claim(self, limit: int) -> list[tuple[Claim, JsonObject | None]]:
+    async def claim(
+        self, limit: int, *, with_histories: bool = True
+    ) -> list[tuple[Claim, JsonObject | None]]:
         """Return up to so many runs that are now ours for one lease.
 
-        Most come with the row of their history, which saves a trip; large ones come without.
+        Args:
+            limit: How many at most.
+            with_histories: Most come with the row of their history, which saves a trip; large ones
+                come without. None does after a claim that got no answer: megabytes may be why.
         """
         arguments = {
             "p_worker": self._worker,
             "p_limit": limit,
             "p_lease_s": self._lease_s,
-            "p_message_limit": _MESSAGES,
+            "p_message_limit": _MESSAGES if with_histories else 0,
         }
         rows = await self._gateway.call("engine.claim_runs", arguments)
         return [(claim_from_json(row), row.get("history")) for row in rows]

@@ -70,6 +70,7 @@ class Worker:
         self._execution = Execution(parts.queue, parts.models, self._flusher, clock, limits.run)
         self._schedule = PollSchedule(limits.poll_s)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._answered = True
         self._woken = asyncio.Event()
         self._deaf = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -143,7 +144,10 @@ class Worker:
         free = self._limits.concurrency - len(self._live)
         if free > 0:
             lease_until = self._clock.monotonic() + self._limits.lease_s
-            for claim, history in await self._parts.queue.claim(free):
+            answered, self._answered = self._answered, False
+            claims = await self._parts.queue.claim(free, with_histories=answered)
+            self._answered = True
+            for claim, history in claims:
                 message_id = MessageId(self._clock.new_id())
                 self._start(
                     LiveRun(claim, message_id=message_id, lease_until=lease_until, history=history)

@@ -1,6 +1,8 @@
-"""What may be logged of an unexpected error: its class and place, never its text."""
+"""What may be logged of an error: its class and place, and its text only where that is ours."""
 
 from types import TracebackType
+
+from backend.errors import DatabaseRejected, DatabaseUnavailable, SchemaMissing
 
 
 def describe(error: BaseException) -> dict[str, str]:
@@ -10,6 +12,12 @@ def describe(error: BaseException) -> dict[str, str]:
         error = error.exceptions[0]
     keys = {"error": type(error).__name__, "place": places(error.__traceback__)[-1]}
     return keys if error.__cause__ is None else keys | {"cause": type(error.__cause__).__name__}
+
+
+def explain(error: BaseException) -> dict[str, str]:
+    """Return what is the matter with a system that we depend on, in words of ours."""
+    ours = (DatabaseUnavailable, DatabaseRejected, SchemaMissing)
+    return {"said": str(error)} if isinstance(error, ours) else {}
 
 
 def places(trace: TracebackType | None) -> list[str]:

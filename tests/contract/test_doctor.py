@@ -25,6 +25,7 @@ WEBHOOK = "assistants_webhook"
 async def project(chat: Chat) -> AsyncIterator[Project]:
     with open_project(chat.database) as made:
         await is_served(made)
+        await chat.configure(token_issuer=made.sign_in.url)
         yield made
 
 
@@ -63,22 +64,41 @@ async def test_both_ways_find_the_same_in_the_order_in_which_to_see_to_it(
         "schema engine",
         "issuer",
         "issuer clock",
+        "pinned issuer",
         NOT_TRIED,
         "sign-ups",
         "default assistant",
         "clock",
         "webhook",
         "realtime",
+        "attachments",
         "worker",
     ]
     assert "DATABASE_URL" in by_login["settings"].found
     assert "SUPABASE_URL" in over_http["settings"].found
 
 
+@pytest.mark.parametrize(
+    ("pinned", "level", "said"),
+    [
+        (None, "warn", "migrate --pin-issuer"),
+        ("https://clerk.example.com", "fail", "no user sees any row"),
+    ],
+)
+async def test_tokens_that_are_not_pinned_to_our_issuer_are_found(
+    chat: Chat, project: Project, service_url: str, pinned: str | None, level: str, said: str
+) -> None:
+    await chat.configure(token_issuer=pinned)
+    for found in await both(project, service_url):
+        check = found["pinned issuer"]
+        assert check.level == level
+        assert said in f"{check.found} {check.advice}"
+
+
 async def test_a_login_alone_is_enough_for_a_worker(chat: Chat, service_url: str) -> None:
     assert chat.database
     found = await examine(database_url=service_url, clerk_issuer="http://127.0.0.1:1")
-    assert found.of_level("warn") == ["SUPABASE_URL"]
+    assert found.of_level("warn") == ["SUPABASE_URL", "pinned issuer"]
     assert found.of_level("fail") == ["issuer", "worker"]
 
 
@@ -148,6 +168,27 @@ async def test_a_project_without_realtime_is_sound(chat: Chat, service_url: str)
     found = await examine(database_url=service_url)
     assert "not there" in found["realtime"].found
     assert found["realtime"].ok
+
+
+@pytest.mark.parametrize(
+    ("damage", "level", "found"),
+    [
+        ('drop policy "attachments never change" on storage.objects', "warn", "missing"),
+        ("update storage.buckets set public = true", "fail", "public"),
+        ("update storage.buckets set id = 'others'", "fail", "gone"),
+        ("update storage.buckets set file_size_limit = null", "warn", "any size"),
+        ("update storage.buckets set allowed_mime_types = null", "warn", "any size or type"),
+        ("drop schema storage cascade", "ok", "no Storage"),
+    ],
+)
+async def test_attachments_that_are_not_guarded_or_not_limited_are_found(
+    chat: Chat, project: Project, service_url: str, damage: str, level: str, found: str
+) -> None:
+    assert (await examine(database_url=service_url))["attachments"].ok
+    await chat.admin.execute(damage)
+    for findings in await both(project, service_url):
+        assert findings["attachments"].level == level
+        assert found in findings["attachments"].found
 
 
 async def test_a_schema_behind_this_release_is_found(
@@ -333,6 +374,7 @@ async def test_what_is_told_holds_nothing_of_users(chat: Chat, way: Way) -> None
     assert "s3cret" not in str(said)
     assert isinstance(way, ByLogin | OverTheDataApi)
     assert sorted(said) == [
+        "attachments",
         "default_model",
         "now",
         "policies",
@@ -340,6 +382,7 @@ async def test_what_is_told_holds_nothing_of_users(chat: Chat, way: Way) -> None
         "schema_version",
         "schema_versions",
         "server_version",
+        "token_issuer",
         "unguarded",
         "user_models",
         "webhook",

@@ -16,6 +16,7 @@ from tests.support.processes import open_workshop
 async def project(chat: Chat) -> AsyncIterator[Project]:
     with open_project(chat.database) as made:
         await is_served(made)
+        await chat.configure(token_issuer=made.sign_in.url)
         yield made
 
 

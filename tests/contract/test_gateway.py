@@ -16,6 +16,7 @@ from backend.errors import (
     NotFound,
     NotPermitted,
     SchemaMissing,
+    TooManyRequests,
 )
 from backend.ports.gateway import Caller, Gateway
 from tests.contract.ways import Way
@@ -158,6 +159,7 @@ async def test_callers_at_the_same_time_are_not_mixed_up(
         ("23514", InputInvalid),
         ("PT409", Conflict),
         ("PT404", NotFound),
+        ("PT429", TooManyRequests),
         ("40001", DatabaseContended),
         ("40P01", DatabaseContended),
         ("57P01", DatabaseUnavailable),
@@ -172,6 +174,46 @@ async def test_a_sqlstate_becomes_an_error_of_ours(
     with pytest.raises(error) as raised:
         await gateway.call("engine.trial", {"p_state": state, "p_text": "said on purpose"})
     assert type(raised.value) is error
+
+
+async def test_a_caller_over_a_limit_is_told_when_to_come_back(
+    chat: Chat, way: Way, gateway: Gateway
+) -> None:
+    message = await chat.ada.say(await chat.ada.start_session())
+    await chat.worker.finish(await chat.worker.claim_one())
+    await chat.configure(user_messages_per_day=1)
+    await chat.let_time_pass(86400)
+    await chat.ada.say(await chat.ada.start_session())
+    for ada in way.callers(ADA):
+        with pytest.raises(TooManyRequests) as raised:
+            await gateway.call("public.regenerate", {"p_message": str(message)}, identity=ada)
+        assert 86300 < raised.value.retry_after_s <= 86400
+        assert "the limit is 1 a day per user" in str(raised.value)
+
+
+WHOLE = "begin raise sqlstate 'PGRST' using message = p_said, detail = p_answer; end"
+
+
+@pytest.mark.parametrize(
+    ("said", "answer", "error"),
+    [
+        ('{"code": "own", "message": "m"}', '{"status": 404, "headers": {}}', DatabaseRejected),
+        ('{"code": "PT409", "message": "m"}', '{"status": 409, "headers": {}}', Conflict),
+        ('{"message": "m"}', '{"status": 429, "headers": {}}', DatabaseRejected),
+        ("my secret", '{"status": 429, "headers": {}}', DatabaseRejected),
+        ('{"code": "PT429", "message": "m"}', "[]", DatabaseRejected),
+        ('{"code": "PT429", "message": "m"}', "", DatabaseRejected),
+    ],
+)
+async def test_a_whole_answer_that_is_odd_or_somebody_elses_is_an_error_like_others(
+    way: Way, gateway: Gateway, said: str, answer: str, error: type[AssistantsError]
+) -> None:
+    await way.add("trial", WHOLE, parameters="p_said text, p_answer text")
+    with pytest.raises(AssistantsError) as raised:
+        await gateway.call("engine.trial", {"p_said": said, "p_answer": answer})
+    # What PostgREST itself cannot read it answers with 500, as if it were away.
+    assert type(raised.value) in {error, DatabaseUnavailable}
+    assert "secret" not in repr(raised.value)
 
 
 async def test_what_the_server_says_about_rows_stays_out_of_the_error(

@@ -99,15 +99,26 @@ def said(code: str | None, message: str = "m", **more: Any) -> bytes:
         ("500 Error", said("57014"), DatabaseUnavailable),
         ("401 Unauthorized", said("PGRST301"), DatabaseRejected),
         ("401 Unauthorized", b'{"message": "Invalid API key"}', DatabaseRejected),
-        ("403 Forbidden", b'{"message": "no"}', DatabaseRejected),
+        ("403 Forbidden", b'{"message": "no"}', DatabaseUnavailable),
         ("404 Not Found", said("PGRST202"), SchemaMissing),
         ("406 Not Acceptable", said("PGRST106"), SchemaMissing),
         ("404 Not Found", said("42883"), SchemaMissing),
-        ("404 Not Found", b'{"message": "no Route matched"}', DatabaseRejected),
-        ("400 Bad Request", said("PGRST102"), InputInvalid),
+        ("404 Not Found", b'{"message": "no Route matched"}', DatabaseUnavailable),
+        ("400 Bad Request", said("PGRST102"), DatabaseRejected),
+        ("504 Timeout", said("GATEWAY_TIMEOUT"), DatabaseUnavailable),
+        ("413 Too Large", b'{"message": "too large"}', DatabaseUnavailable),
+        (
+            "401 Unauthorized",
+            said("42501", "permission denied for function service_x"),
+            DatabaseRejected,
+        ),
+        ("200 OK", b'[{"run_id": "7b1e', DatabaseUnavailable),
+        ("200 OK", b"", DatabaseUnavailable),
+        ("200 OK", b'"\xff"', DatabaseUnavailable),
         ("400 Bad Request", said("PGRST999"), DatabaseRejected),
         ("429 Too Many Requests", b'{"message": "slow down"}', DatabaseUnavailable),
-        ("400 Bad Request", b"[" * 5000, DatabaseRejected),
+        ("400 Bad Request", b"[" * 5000, DatabaseUnavailable),
+        ("200 OK", b"[" * 5000, DatabaseUnavailable),
         ("500 Error", b"null", DatabaseUnavailable),
     ],
 )
@@ -124,9 +135,9 @@ async def test_an_answer_becomes_an_error_of_ours(
     ("status", "error"),
     [
         ("200 OK", DatabaseUnavailable),
-        ("301 Moved", DatabaseRejected),
+        ("301 Moved", DatabaseUnavailable),
         ("502 Bad Gateway", DatabaseUnavailable),
-        ("401 Unauthorized", DatabaseRejected),
+        ("401 Unauthorized", DatabaseUnavailable),
         ("540 Project Paused", DatabaseUnavailable),
     ],
 )
@@ -213,6 +224,24 @@ async def test_a_wrong_secret_key_is_said_to_be_one(project: Project) -> None:
     async with gateway_to(project.url, secret_key="sb_secret_of_another") as gateway:
         with pytest.raises(DatabaseRejected, match="SUPABASE_SECRET_KEY"):
             await gateway.call(*READINESS)
+
+
+async def test_a_wrong_publishable_key_is_said_to_be_one(project: Project) -> None:
+    keys = {"secret_key": project.keys.secret_key, "publishable_key": "sb_publishable_of_another"}
+    ada = Caller(dict(ADA.claims or {}), project.sign_in.token(ADA))
+    async with gateway_to(project.url, **keys) as gateway:
+        with pytest.raises(DatabaseRejected, match="SUPABASE_PUBLISHABLE_KEY"):
+            await gateway.call("public.read_stream", {"p_session_id": str(uuid4())}, identity=ada)
+
+
+async def test_what_no_json_can_carry_is_refused_before_it_is_sent() -> None:
+    async with answering("200 OK", b"null") as (url, requests), gateway_to(url) as gateway:
+        await gateway.call("engine.purge", {"p_limit": float("nan")})
+        await gateway.call("engine.purge", {"p_limit": "\ud800 \x00"})
+    assert [it.rpartition(b"\r\n")[2] for it in requests] == [
+        b'{"p_limit":null}',
+        '{"p_limit":"\N{REPLACEMENT CHARACTER} \N{REPLACEMENT CHARACTER}"}'.encode(),
+    ]
 
 
 async def test_a_token_that_the_project_does_not_trust_is_no_token(project: Project) -> None:

@@ -1,5 +1,6 @@
 """The service's login: made by the operator, with the least rights."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,8 +67,9 @@ async def test_a_host_that_refuses_prints_sql_that_makes_the_login_as_it_stands(
         # Another test's database of this server may have made it.
         database.execute("drop role if exists assistants_service")
 
+    options = ["--service-role", "--new-password"]
     with tenant(database) as refused_url:
-        done = await assistants("migrate", "--service-role", ADMIN_DATABASE_URL=refused_url)
+        done = await assistants("migrate", *options, ADMIN_DATABASE_URL=refused_url)
 
     url = re.fullmatch(r"DATABASE_URL=(\S+)\n", done.stdout)
     script = re.search(r"^begin;$.*^commit;$", done.stderr, re.MULTILINE | re.DOTALL)
@@ -95,6 +97,30 @@ def tenant(database: Database) -> Iterator[str]:
     database.execute("drop role tenant")
 
 
+async def test_two_at_once_do_not_print_a_password_that_is_not_the_logins(
+    database: Database,
+) -> None:
+    made = await asyncio.gather(
+        *(create_service_role(database.url("postgres")) for _ in range(4)), return_exceptions=True
+    )
+    urls = [it for it in made if isinstance(it, str)]
+    assert len(urls) == 4, made
+    works = 0
+    for url in urls:
+        try:
+            await (await asyncpg.connect(url)).close()
+        except asyncpg.InvalidPasswordError:
+            continue
+        works += 1
+    # The last one's; each had its turn.
+    assert works == 1
+
+
+def test_a_url_that_names_the_owner_behind_the_question_mark_does_not_name_it_any_more() -> None:
+    url = service_url("postgresql:///db?host=%2Ftmp&user=postgres&password=OWNER&sslmode=x", "pw")
+    assert url == "postgresql://assistants_service:pw@/db?host=%2Ftmp&sslmode=x"
+
+
 def test_a_poolers_login_keeps_its_project() -> None:
     url = service_url("postgresql://postgres.abc:old@pooler.example.com:6543/postgres?a=b", "p/w")
     assert url == ("postgresql://assistants_service.abc:p%2Fw@pooler.example.com:6543/postgres?a=b")
@@ -104,3 +130,21 @@ def test_the_verifier_is_the_one_of_the_standard() -> None:
     # RFC 7677, section 3, for the user's password `pencil`.
     salt = bytes.fromhex("5b6d99689d123582c4f4b2e0")
     assert scram_verifier("pencil", salt=salt).startswith("SCRAM-SHA-256$4096:W22ZaJ0SNY")
+
+
+async def test_a_login_that_is_there_keeps_its_password_unless_it_is_to_be_changed(
+    database: Database,
+) -> None:
+    url = database.url("postgres")
+    first = await create_service_role(url)
+    kept = await assistants("migrate", "--service-role", ADMIN_DATABASE_URL=url)
+    assert (kept.returncode, kept.stdout) == (0, "")
+    assert "--new-password" in kept.stderr
+    await (await asyncpg.connect(first)).close()
+    changed = await assistants(
+        "migrate", "--service-role", "--new-password", ADMIN_DATABASE_URL=url
+    )
+    assert changed.stdout.startswith("DATABASE_URL=")
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(first)
+    await (await asyncpg.connect(changed.stdout.strip().removeprefix("DATABASE_URL="))).close()

@@ -22,6 +22,7 @@ _PRIVILEGES = {
     "engine.run_steps": {},
     "engine.events": {},
     "engine.settings": {},
+    "engine.admissions": {},
 }
 _ALL = ["select", "insert", "update", "delete", "truncate", "references", "trigger"]
 _WHO: dict[str, Identity] = {"authenticated": ADA, "service_role": SERVICE, "anon": ANONYMOUS}

@@ -155,6 +155,7 @@ async def test_the_probe_learns_the_versions_of_the_schema(chat: Chat) -> None:
     assert await chat.worker.call("readiness", 10) == {
         "schema_version": versions[-1],
         "schema_versions": versions,
+        "token_issuer": None,
         "workers": 0,
     }
 
@@ -165,5 +166,6 @@ async def test_the_probe_answers_where_no_migration_was_recorded(chat: Chat) -> 
     assert await chat.worker.call("readiness", 10) == {
         "schema_version": None,
         "schema_versions": [],
+        "token_issuer": None,
         "workers": 0,
     }

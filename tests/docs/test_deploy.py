@@ -10,7 +10,7 @@ import pytest
 
 from backend.devkit import ports
 from tests.docs.pages import DEPLOY, blocks
-from tests.support.cluster import PreparedCluster
+from tests.support.cluster import DEFAULT_MAJOR, ClusterPool
 from tests.support.hosted import Hosted, hosted_project
 from tests.support.identities import ADA
 
@@ -20,9 +20,14 @@ _TOOLS = Path(sys.executable).parent
 
 
 @pytest.fixture
-def hosted(cluster: PreparedCluster) -> Iterator[Hosted]:
-    with hosted_project(cluster) as made:
-        yield made
+def hosted() -> Iterator[Hosted]:
+    """Yield an empty project on a server of its own: logins belong to a server."""
+    pool = ClusterPool()
+    try:
+        with hosted_project(pool.of(DEFAULT_MAJOR)) as made:
+            yield made
+    finally:
+        pool.stop()
 
 
 def settings_of(hosted: Hosted) -> str:

@@ -40,5 +40,5 @@ def test_the_wheel_brings_every_folder_of_sql_along() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     taken = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
 
-    for folder in ("migrations", "policies", "rollbacks"):
+    for folder in ("migrations", "policies", "rollbacks", "templates"):
         assert taken[f"supabase/{folder}"] == f"backend/_supabase/{folder}"

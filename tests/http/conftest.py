@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from supabase import Client
 
+from tests.http.attachments import PNG, a_path, files
 from tests.http.crew import WAYS, Crew, open_crew
 from tests.support import external_stack
 from tests.support.stack import Stack, running_stack
@@ -45,3 +46,11 @@ def mine(stack: Stack, user: str) -> Client:
 def theirs(stack: Stack) -> Client:
     """Return a client signed in as somebody else."""
     return stack.signed_in(f"user_{uuid4().hex}")
+
+
+@pytest.fixture
+def path(mine: Client, user: str) -> str:
+    """Return where a picture of the user's lies."""
+    made = a_path(user)
+    files(mine).upload(made, b"\x89PNG mine", PNG)
+    return made

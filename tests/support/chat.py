@@ -13,6 +13,17 @@ from tests.support.worker import Claim, Worker
 
 SEED = Path(__file__).parents[2] / "supabase" / "seed.sql"
 DEMO_ASSISTANT = UUID("00000000-0000-4000-8000-000000000001")
+LIMITS = (
+    "user_messages_per_minute",
+    "user_messages_per_day",
+    "user_open_runs",
+    "user_sessions_per_day",
+    "user_assistants_per_day",
+    "org_messages_per_minute",
+    "org_messages_per_day",
+    "org_open_runs",
+)
+"""Counted in every test, and out of reach unless it lowers them."""
 
 
 class Chat:
@@ -43,6 +54,12 @@ class Chat:
         """The operator has chosen these values of engine.settings."""
         for name, value in settings.items():
             await self.admin.execute(f"update engine.settings set {name} = $1", value)
+
+    async def let_time_pass(self, seconds: float) -> None:
+        """The buckets of all users and organisations have been running empty for so long."""
+        buckets = ("minute", "day", "sessions", "assistants")
+        earlier = (f"{it}_clear_at = {it}_clear_at - make_interval(secs => $1)" for it in buckets)
+        await self.admin.execute(f"update engine.admissions set {', '.join(earlier)}", seconds)
 
     async def claimed(self, content: Any = "Hello", **session: Any) -> Claim:
         """Return the claim of a run that answers a message in a new session of Ada's."""
@@ -128,4 +145,7 @@ async def open_chat(database: Database, stack: AsyncExitStack) -> Chat:
     # Connections from now on find a deadlock at once.
     await admin.execute(f"alter database {database.name} set deadlock_timeout = '20ms'")
     await admin.execute(SEED.read_text(encoding="utf-8"))
+    await admin.execute(
+        f"update engine.settings set {', '.join(f'{it} = 1000000' for it in LIMITS)}"
+    )
     return Chat(database, stack, admin)

@@ -88,7 +88,7 @@ def external_stack() -> Iterator[Stack]:
 def _bring_up(admin_url: str) -> str:
     """Return the service's login; the schema is up to date and an assistant is there."""
     login = os.environ.get("TEST_DATABASE_URL")
-    options = [] if login else ["--service-role"]
+    options = [] if login else ["--service-role", "--new-password"]
     printed = assistants("migrate", *options, ADMIN_DATABASE_URL=admin_url)
     asyncio.run(migrations.seed(admin_url))
     return login or next(

@@ -28,7 +28,7 @@ _PARTS = {
         from pg_proc p join pg_namespace n on n.oid = p.pronamespace where {_OURS}""",
     "policies": """
         select schemaname, tablename, policyname, permissive, roles, cmd, qual, with_check
-        from pg_policies where schemaname in ('public', 'engine', 'realtime')""",
+        from pg_policies where schemaname in ('public', 'engine', 'realtime', 'storage')""",
     "schemas": """
         select nspname, nspacl, obj_description(oid) from pg_namespace
         where nspname !~ '^pg_(toast|temp)' and nspname <> 'supabase_migrations'""",

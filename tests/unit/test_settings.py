@@ -165,3 +165,34 @@ def test_a_base_url_without_a_host_is_refused(monkeypatch: pytest.MonkeyPatch, u
     monkeypatch.setenv("OPENAI_BASE_URL", url)
     with pytest.raises(SettingsInvalid, match="OPENAI_BASE_URL"):
         settings.load()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://postgres:[s3cret]@db.abc.supabase.co:5432/postgres",
+        "postgresql://postgres:s3cret@db.abc.supabase.co:port/postgres",
+        "postgresql://postgres:s3cret/@db.abc.supabase.co/postgres",
+        "https://abc.supabase.co",
+        "s3cret",
+    ],
+)
+@pytest.mark.parametrize("name", ["DATABASE_URL", "ADMIN_DATABASE_URL"])
+def test_what_is_no_url_of_a_database_is_refused_without_being_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, url: str
+) -> None:
+    monkeypatch.setenv(name, url)
+    loading = settings.load if name == "DATABASE_URL" else settings.load_owner
+    with pytest.raises(SettingsInvalid, match=f"^{name}: it is no URL") as raised:
+        loading()
+    assert "s3cret" not in repr(raised.value)
+    assert raised.value.__cause__ is None
+
+
+def test_an_empty_owners_login_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stack(tmp_path / "default", admin_database_url=URL)
+    monkeypatch.setenv("ADMIN_DATABASE_URL", "")
+    assert settings.load_owner().admin_database_url.get_secret_value() == URL
+    monkeypatch.setenv("DATABASE_URL", URL)
+    with pytest.raises(SettingsInvalid, match="ADMIN_DATABASE_URL is not set"):
+        settings.load_owner()

@@ -7,6 +7,7 @@ from backend.integrations.supabase.policies import promised
 
 _MOST_SKEW_S = 2.0
 _REALTIME = "realtime/*.sql"
+_STORAGE = "storage/*.sql"
 
 
 def check_schema(said: Diagnosis) -> Check:
@@ -41,6 +42,24 @@ def check_policies(said: Diagnosis) -> Check:
     if foreign := sorted(it for it in there - wanted if it[0] in tables):
         return fails(name, f"unknown: {foreign[0][1]}", advice)
     return holds(name, f"{len(wanted)} policies, row-level security on every table")
+
+
+def check_pin(said: Diagnosis, issuer: str | None) -> Check:
+    """Return whether only tokens of our issuer count.
+
+    Args:
+        said: By the database.
+        issuer: That the service takes tokens of.
+    """
+    name = "pinned issuer"
+    advice = "Run `assistants migrate --pin-issuer` with CLERK_ISSUER set."
+    if said.token_issuer is None:
+        found = "none: whatever token the project accepts counts in the tables"
+        return warns(name, found, advice)
+    if issuer and said.token_issuer != issuer:
+        found = f"{said.token_issuer}, and CLERK_ISSUER is {issuer}: no user sees any row"
+        return fails(name, found, advice)
+    return holds(name, said.token_issuer)
 
 
 def check_clock(said: Diagnosis) -> Check:
@@ -115,6 +134,24 @@ def check_realtime(said: Diagnosis) -> Check:
         return holds("realtime", "there, with its policies")
     advice = "Paste supabase/policies/realtime/messages.sql into the SQL editor."
     return warns("realtime", "its policies are missing: nobody may follow a session", advice)
+
+
+def check_attachments(said: Diagnosis) -> Check:
+    """Return whether users' files are guarded and limited, where there is Storage."""
+    name = "attachments"
+    if said.attachments is None:
+        return holds(name, "no Storage there")
+    there = {(policy.table, policy.name) for policy in said.policies}
+    if lost := sorted(promised(bundle.folder(), _STORAGE) - there):
+        advice = "Paste supabase/policies/storage/objects.sql into the SQL editor."
+        return warns(name, f"missing: {lost[0][1]}", advice)
+    if not said.attachments.is_private:
+        advice = "Make the bucket `attachments` private: policies do not guard a public one."
+        return fails(name, "the bucket is public, or gone", advice)
+    if not said.attachments.has_limits:
+        advice = "Give the bucket `attachments` a size and types: supabase/policies/storage."
+        return warns(name, "the bucket takes files of any size or type", advice)
+    return holds(name, "a private bucket with its policies")
 
 
 def check_workers(said: Diagnosis) -> Check:

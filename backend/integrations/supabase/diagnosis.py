@@ -35,6 +35,13 @@ class WebhookParts(_Said):
     secret: bool
 
 
+class AttachmentParts(_Said):
+    """What there is of the bucket for attachments; without it neither holds."""
+
+    is_private: bool = False
+    has_limits: bool = False
+
+
 class Diagnosis(_Said):
     """What `engine.diagnose` returns."""
 
@@ -42,12 +49,16 @@ class Diagnosis(_Said):
     """The newest; none without a history."""
     schema_versions: list[str] = []
     """All that were applied, others' too."""
+    token_issuer: str | None = None
+    """Whose tokens count; none: anybody's that the project accepts."""
     workers: int
     server_version: str
     now: AwareDatetime
     unguarded: list[str]
     policies: list[Policy]
     webhook: WebhookParts
+    attachments: AttachmentParts | None = None
+    """None where there is no Storage."""
     realtime: bool
     default_model: str | None
     user_models: list[str]

@@ -10,7 +10,7 @@ import pydantic_core
 
 from backend.integrations.supabase import jsonb
 from backend.integrations.supabase.calls import RETURN_SETS, check_names, repeat_rolled_back
-from backend.integrations.supabase.sqlstates import CONNECTION_ERRORS, translate
+from backend.integrations.supabase.sqlstates import CONNECTION_ERRORS, place_of, translate
 from backend.ports.clock import Clock
 from backend.ports.gateway import SERVICE, Caller, Identity
 
@@ -51,6 +51,7 @@ class AsyncpgGateway:
             name: What the server's own lists call us.
         """
         self._clock = clock
+        self._where = place_of(url)
         self._timeout_s = timeout_s
         self._through_pooler = through_pooler
         self._statements: dict[tuple[str, ...], str] = {}
@@ -98,7 +99,7 @@ class AsyncpgGateway:
             return await self._once(statement, arguments, identity)
         except (asyncpg.PostgresError, *CONNECTION_ERRORS) as error:
             # The cause would carry the server's text, which may quote rows.
-            raise translate(error, doing=function) from None
+            raise translate(error, doing=function, where=self._where) from None
 
     async def _once(self, statement: str, arguments: Mapping[str, Any], identity: Identity) -> Any:
         async with self._pool.acquire(timeout=self._timeout_s) as connection:

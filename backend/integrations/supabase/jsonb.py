@@ -34,7 +34,15 @@ def decode(data: bytes) -> Any:
     Where a user's value is too deep or too large to be read, the object or list that holds it,
     two levels below the outermost, is null: one row must not make a whole answer unreadable.
     """
-    text = data[1:]
+    return read(data[1:])
+
+
+def read(text: bytes) -> Any:
+    """Return the value of JSON that PostgreSQL has written, as `decode` does.
+
+    Raises:
+        ValueError: It is none.
+    """
     try:
         return pydantic_core.from_json(text, cache_strings="keys")
     except ValueError:

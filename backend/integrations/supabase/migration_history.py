@@ -108,7 +108,10 @@ def steps_back(
 def _unknown(version: str, *, newest: str) -> str:
     said = f"The database has migration {version}, which is no file here"
     if version < newest:
-        return f"{said}."
+        return (
+            f"{said}. A project with migrations of its own takes ours by the Supabase CLI:"
+            " docs/upgrade.md."
+        )
     return (
         f"{said}: it is newer than this release. This release runs on it as it is; migrate and roll"
         " back with the newer one."

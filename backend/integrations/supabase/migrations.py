@@ -11,13 +11,21 @@ from backend.errors import DatabaseUnavailable, MigrationRefused
 from backend.integrations.supabase import bundle
 from backend.integrations.supabase import migration_history as history
 from backend.integrations.supabase.bundle import Migration
-from backend.integrations.supabase.sqlstates import CONNECTION_ERRORS, sqlstate_of, translate
+from backend.integrations.supabase.sqlstates import (
+    CONNECTION_ERRORS,
+    place_of,
+    sqlstate_of,
+    translate,
+)
 
 Tell = Callable[[Migration], None]
 
 _LOCK = 7203911547
 _HISTORY = "the migration history"
-_LOCKED = "55P03"
+_ADVICE = {
+    "55P03": ". Nothing of it was done: run the same command again",
+    "42501": ". Is ADMIN_DATABASE_URL the login of the database's owner?",
+}
 # The server went away, or an operator ended the connection.
 _CUT = ("08", "57P")
 
@@ -117,7 +125,8 @@ async def connect(admin_url: str) -> Any:
     try:
         return await asyncpg.connect(admin_url, statement_cache_size=0, timeout=10)
     except (asyncpg.PostgresError, *CONNECTION_ERRORS) as error:
-        raise translate(error, doing="Connecting as the owner") from error
+        where = place_of(admin_url)
+        raise translate(error, doing="Connecting as the owner", where=where) from error
 
 
 @contextmanager
@@ -132,7 +141,7 @@ def refusals(what: str) -> Iterator[None]:
                 f"{what}: the connection was lost. Files are done whole or not at all: run the same"
                 " command again."
             ) from error
-        advice = ". Nothing of it was done: run the same command again" if state == _LOCKED else ""
+        advice = _ADVICE.get(state, "")
         raise MigrationRefused(f"{what}: {error} ({state}){advice}") from error
 
 

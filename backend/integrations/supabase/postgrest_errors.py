@@ -1,104 +1,110 @@
-"""What an error of PostgREST, or of whatever stands in front of it, means for callers."""
+"""What an answer of PostgREST, or of whatever stands in front of it, means for callers."""
 
-import json
 import re
 from http import HTTPStatus
+from typing import Any
 
 import httpx
-from postgrest import APIError
 
 from backend.errors import (
     AssistantsError,
     DatabaseRejected,
     DatabaseUnavailable,
-    InputInvalid,
+    TooManyRequests,
     Unauthenticated,
 )
+from backend.integrations.supabase import jsonb, whole_answers
 from backend.integrations.supabase.sqlstates import meaning, missing
 
 _SQLSTATE = re.compile(r"[0-9A-Z]{5}")
-# No connection to the database, none left in its pool, no schema cache.
-_UNAVAILABLE = frozenset({"PGRST000", "PGRST001", "PGRST002", "PGRST003"})
 # The schema is not exposed; no such function, no such table.
 _MISSING = frozenset({"PGRST106", "PGRST202", "PGRST205"})
 _TOKEN = frozenset({"PGRST300", "PGRST301", "PGRST302", "PGRST303"})
-_BODY = frozenset({"PGRST102"})
 _PASSING = frozenset(
     {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 )
-_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+# What the publishable key is told in the secret one's place.
+_NOT_FOR_THIS_KEY = "permission denied for function service_"
 
 
-async def check_origin(response: httpx.Response) -> None:
-    """Return quietly if PostgREST answered; a hook of the client, before the answer is read.
-
-    Raises:
-        APIError: A gateway or a proxy answered; the code is `HTTP` and the status.
-    """
-    if response.status_code == HTTPStatus.NO_CONTENT:
-        return
-    if response.headers.get("content-type", "").startswith("application/json"):
-        if response.is_success:
-            return
-        await response.aread()
-        if _has_code(response.content):
-            return
-    raise APIError({"code": f"HTTP{response.status_code}"})
-
-
-def translate(error: APIError, *, doing: str, of_caller: bool) -> AssistantsError:
-    """Return our error; what the server says may quote rows and is left out.
+def read(response: httpx.Response, *, doing: str, of_caller: bool) -> Any:
+    """Return what the function returned; None for one that returns nothing.
 
     Args:
-        error: With PostgREST's code, PostgreSQL's SQLSTATE or `HTTP` and a status.
+        response: Whole.
         doing: Which function was called.
         of_caller: With a user's own token, or in their name.
+
+    Raises:
+        AssistantsError: What the answer says in our words; its own text may quote rows.
 
     Source:
         PostgREST's documentation, "Errors".
     """
-    code = str(error.code or "")
-    if code.startswith("HTTP"):
-        return _of_gateway(int(code.removeprefix("HTTP")), doing)
-    if _SQLSTATE.fullmatch(code):
-        return meaning(code, error.message or "", doing=doing)
-    return _of_postgrest(code[:20], doing, of_caller=of_caller)
+    if response.status_code == HTTPStatus.NO_CONTENT:
+        return None
+    said = _json(response)
+    if response.is_success and said is not _NOTHING:
+        return said
+    code = said.get("code") if isinstance(said, dict) else None
+    if isinstance(code, str):
+        message = str(said.get("message") or "")
+        if response.status_code == HTTPStatus.TOO_MANY_REQUESTS and (
+            of_caller or code == whole_answers.TOO_MANY
+        ):
+            raise _too_many(message, response)
+        raise _of_postgrest(code[:20], message, response.status_code, doing, of_caller=of_caller)
+    raise _of_gateway(
+        response.status_code, doing, of_caller=of_caller, is_json=said is not _NOTHING
+    )
 
 
-def _of_postgrest(code: str, doing: str, *, of_caller: bool) -> AssistantsError:
+_NOTHING = object()
+
+
+def _json(response: httpx.Response) -> Any:
+    if not response.headers.get("content-type", "").startswith("application/json"):
+        return _NOTHING
+    try:
+        return jsonb.read(response.content)
+    except ValueError:
+        # Cut on its way, or nobody's.
+        return _NOTHING
+
+
+def _of_postgrest(
+    code: str, message: str, status: int, doing: str, *, of_caller: bool
+) -> AssistantsError:
     if code in _TOKEN:
         return Unauthenticated("refused_by_project") if of_caller else _key_refused(doing, code)
-    if code in _UNAVAILABLE or code.startswith("PGRSTX"):
-        return DatabaseUnavailable(f"{doing}: {code}")
     if code in _MISSING:
         return missing(doing, code)
-    if code in _BODY:
-        return InputInvalid(f"{doing} was given what is no JSON ({code}).")
+    if not of_caller and message.startswith(_NOT_FOR_THIS_KEY):
+        return _key_refused(doing, code)
+    if _SQLSTATE.fullmatch(code):
+        return meaning(code, message, doing=doing)
+    if status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return DatabaseUnavailable(f"{doing} was not answered by the database ({code}).")
     return DatabaseRejected(f"{doing} failed ({code}).", sqlstate=code)
 
 
-def _of_gateway(status: int, doing: str) -> AssistantsError:
+def _too_many(message: str, response: httpx.Response) -> TooManyRequests:
+    wait_s = whole_answers.wait_s(response.headers.get("retry-after"))
+    return TooManyRequests(whole_answers.short(message), retry_after_s=wait_s)
+
+
+def _of_gateway(status: int, doing: str, *, of_caller: bool, is_json: bool) -> AssistantsError:
     code = f"HTTP {status}"
-    if status in _REFUSED:
-        return _key_refused(doing, code)
-    if (
-        status in _PASSING
-        or status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        or status < HTTPStatus.MULTIPLE_CHOICES
-    ):
-        return DatabaseUnavailable(f"{doing} was not answered by the Data API ({code}).")
-    message = f"{doing}: there is no Data API below SUPABASE_URL ({code})."
-    return DatabaseRejected(message, sqlstate=code)
+    if status == HTTPStatus.UNAUTHORIZED and is_json:
+        return _key_refused(doing, code, publishable=of_caller)
+    # A page for people, or a proxy's word: what it says may pass.
+    return DatabaseUnavailable(
+        f"{doing} was not answered by a Data API below SUPABASE_URL ({code})."
+    )
 
 
-def _key_refused(doing: str, code: str) -> DatabaseRejected:
-    message = f"{doing}: the project refuses the key ({code}): see SUPABASE_SECRET_KEY."
-    return DatabaseRejected(message, sqlstate=code)
-
-
-def _has_code(body: bytes) -> bool:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and isinstance(found.get("code"), str)
+def _key_refused(doing: str, code: str, *, publishable: bool = False) -> DatabaseRejected:
+    name = "SUPABASE_PUBLISHABLE_KEY" if publishable else "SUPABASE_SECRET_KEY"
+    return DatabaseRejected(
+        f"{doing}: the project refuses the key ({code}): see {name}.", sqlstate=code
+    )

@@ -5,19 +5,23 @@ import hashlib
 import hmac
 import secrets
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
 from backend.errors import ServiceRoleRefused
 from backend.integrations.supabase.dashboard import page, project_url
 from backend.integrations.supabase.migrations import connect
-from backend.integrations.supabase.sqlstates import sqlstate_of
+from backend.integrations.supabase.sqlstates import CONNECTION_ERRORS, translate
 
 ROLE = "assistants_service"
 ENGINE_ROLE = "assistants_engine"
 
 _ITERATIONS = 4096
+_LOCK = 7203911549
+# Keys of a URL by which it may say whose it is.
+_OWNERS = frozenset({"user", "password", "passfile"})
+_REFUSED = "42501"
 _MEMBERSHIP_OPTIONS = 16
 # A worker gives way to whoever holds a lock, and nothing of it hangs for ever.
 _TIMEOUTS = {
@@ -54,14 +58,32 @@ async def create_service_role(admin_url: str, *, password: str | None = None) ->
             statements = await _statements(connection, chosen)
         try:
             async with connection.transaction():
+                # Two at once would print two passwords, of which one is wrong.
+                await connection.execute("select pg_catalog.pg_advisory_xact_lock($1)", _LOCK)
                 for statement in statements:
                     await connection.execute(statement)
-        except asyncpg.PostgresError as error:
-            said = _advice(admin_url, statements, sqlstate_of(error))
+        except asyncpg.InsufficientPrivilegeError:
+            said = _advice(admin_url, statements, _REFUSED)
             raise ServiceRoleRefused(said, service_url=url) from None
+        except (asyncpg.PostgresError, *CONNECTION_ERRORS) as error:
+            raise translate(error, doing="Making the service's login") from None
     finally:
         await connection.close()
     return url
+
+
+async def has_service_role(admin_url: str) -> bool:
+    """Return whether the server has the login; all databases of a server share its logins.
+
+    Raises:
+        DatabaseUnavailable: The database cannot be reached.
+    """
+    connection = await connect(admin_url)
+    try:
+        found = "select exists (select from pg_catalog.pg_roles where rolname = $1 and rolcanlogin)"
+        return bool(await connection.fetchval(found, ROLE))
+    finally:
+        await connection.close()
 
 
 def service_url(admin_url: str, password: str) -> str:
@@ -73,7 +95,9 @@ def service_url(admin_url: str, password: str) -> str:
     _, dot, project = (url.username or "").partition(".")
     host = url.netloc.rpartition("@")[2]
     login = f"{ROLE}{dot}{project}:{quote(password, safe='')}"
-    return urlunsplit(url._replace(netloc=f"{login}@{host}"))
+    # Where the owner is named behind the question mark.
+    query = urlencode([it for it in parse_qsl(url.query) if it[0] not in _OWNERS])
+    return urlunsplit(url._replace(netloc=f"{login}@{host}", query=query))
 
 
 def scram_verifier(password: str, *, salt: bytes | None = None) -> str:

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import json
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +25,13 @@ _PARTS = "select engine.diagnose() ->> 'webhook'"
 _READ = "select decrypted_secret from vault.decrypted_secrets where name = $1"
 _FORGET = "delete from vault.secrets where name = $1"
 _KEEP = "select vault.create_secret($1, $2)"
+# Drawn by the server and read as a result: a parameter may stand in its log. Two random uuids are
+# 32 bytes, of which all but twelve bits are random.
+_DRAW = """
+select vault.create_secret('whsec_' || pg_catalog.encode(pg_catalog.decode(pg_catalog.replace(
+    pg_catalog.gen_random_uuid()::text || pg_catalog.gen_random_uuid()::text, '-', ''), 'hex'),
+    'base64'), $1)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +66,8 @@ async def set_up(admin_url: str, url: str | None, *, rotate: bool) -> WebhookSet
             raise WebhookRefused("Say where the service is: `assistants webhook https://…`.")
         old = await connection.fetchval(_READ, _SECRET)
         is_kept = _is_secret(old) and not rotate
-        made = None if is_kept else _PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
         # In this order: an address without a secret would be a failure with each message.
-        if made:
-            await _store(connection, _SECRET, made)
+        made = None if is_kept else await _draw_secret(connection)
         if url:
             await _store(connection, _URL, url)
         await _check_all(connection)
@@ -135,6 +139,12 @@ async def _parts(connection: Any) -> dict[str, bool]:
         return dict(json.loads(await connection.fetchval(_PARTS)))
     except (asyncpg.UndefinedFunctionError, asyncpg.InvalidSchemaNameError):
         raise WebhookRefused("A migration is missing: run `assistants migrate`.") from None
+
+
+async def _draw_secret(connection: Any) -> str:
+    await connection.execute(_FORGET, _SECRET)
+    await connection.execute(_DRAW, _SECRET)
+    return str(await connection.fetchval(_READ, _SECRET))
 
 
 async def _store(connection: Any, name: str, value: str) -> None:
