@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CELLS = """
 table              command   anonymous  no_sub  empty_sub  other  owner  odd
 chat_sessions      select    42501      0       0          0      1      1
-chat_sessions      insert    42501      42501   23514      1      1      1
+chat_sessions      insert    42501      42501   42501      1      1      1
 chat_sessions      update    42501      0       0          0      1      1
 chat_sessions      delete    42501      0       0          0      1      1
 chat_sessions      overwrite 42501      0       0          1      1      1
@@ -47,7 +47,7 @@ messages           wipe      42501      0       0          2      2      2
 messages           upsert    42501      42501   42501      42501  42501  42501
 messages           truncate  42501      42501   42501      42501  42501  42501
 assistants         select    42501      0       0          0      2      2
-assistants         insert    42501      42501   23514      1      1      1
+assistants         insert    42501      42501   42501      1      1      1
 assistants         update    42501      0       0          0      2      2
 assistants         delete    42501      0       0          0      2      2
 assistants         overwrite 42501      0       0          2      2      2
