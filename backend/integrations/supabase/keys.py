@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import ipaddress
 import json
 import re
 from typing import Any
@@ -10,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from backend.domain.checks import Check, fails, warns
 from backend.integrations.supabase.dashboard import page
+from backend.integrations.supabase.near_hosts import is_near
 
 PUBLISHABLE = "SUPABASE_PUBLISHABLE_KEY"
 SECRET = "SUPABASE_SECRET_KEY"  # noqa: S105 - the name of the variable
@@ -40,19 +40,9 @@ def check_url(url: str) -> Check | None:
 
 
 def _check_way(parts: SplitResult, host: str) -> Check | None:
-    if parts.scheme == "https" or _is_near(host):
+    if parts.scheme == "https" or is_near(host):
         return None
     return fails(URL, "without TLS everybody on the way reads the keys", "Begin it with https://.")
-
-
-def _is_near(host: str) -> bool:
-    """Return whether the host is this machine or in its own network."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        # A name without dots is another container's.
-        return host == "localhost" or "." not in host
-    return address.is_private or address.is_loopback
 
 
 def check_key(name: str, key: str, url: str | None = None) -> Check | None:

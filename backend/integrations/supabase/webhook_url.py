@@ -1,10 +1,10 @@
 """Where a database sends its webhooks: an address that a secret may vouch for."""
 
-import ipaddress
 import re
 from urllib.parse import urlsplit, urlunsplit
 
 from backend.errors import WebhookRefused
+from backend.integrations.supabase.near_hosts import is_near
 
 _PATH = "/webhooks/messages"
 _PLAIN = re.compile(r"[!-~]{1,2000}")
@@ -33,15 +33,6 @@ def webhook_url(given: str) -> str:
         raise WebhookRefused("The address must hold no login, no query and no fragment.")
     if url.path.rstrip("/") not in {"", _PATH}:
         raise WebhookRefused(f"The path must be {_PATH}; or give the service's origin alone.")
-    if url.scheme == "http" and not _is_near(host):
+    if url.scheme == "http" and not is_near(host):
         raise WebhookRefused("Over the open network the address must begin with https://.")
     return urlunsplit(url._replace(path=_PATH))
-
-
-def _is_near(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        # A name without dots is another container's.
-        return host == "localhost" or "." not in host
-    return address.is_private or address.is_loopback
