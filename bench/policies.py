@@ -115,13 +115,13 @@ class Took:
 STATEMENTS = {
     "page": Statement(
         "select * from public.messages where session_id = $1 order by position desc limit 50",
-        "select * from public.messages where session_id = $1 and user_id = 'user_heavy'"
+        "select * from public.messages where session_id = $1 and tenant_id = 'user_heavy'"
         " order by position desc limit 50",
         (_DEEP,),
     ),
     "sessions": Statement(
         "select * from public.chat_sessions order by last_message_at desc, id desc limit 50",
-        "select * from public.chat_sessions where user_id = 'user_heavy'"
+        "select * from public.chat_sessions where tenant_id = 'user_heavy'"
         " order by last_message_at desc, id desc limit 50",
         (),
     ),

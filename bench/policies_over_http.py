@@ -16,7 +16,7 @@ from tests.support.identities import user
 _BLOCKS = 10
 _REPEATS = 30
 _WARM_UP = 8
-_MINE = "&user_id=eq.user_heavy"
+_MINE = "&tenant_id=eq.user_heavy"
 # Path, and what the policy adds. An insert could not be undone.
 _PATHS = {
     "page": (

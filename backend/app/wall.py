@@ -28,6 +28,6 @@ async def _examine(settings: Settings) -> list[Check]:
     ) as gateway:
         answers, said = await diagnose(gateway, settings.supabase_url)
         found = [answers, *([check_schema(said)] if said else [])]
-        if any_failed(found):
+        if said is None or any_failed(found):
             return found
-        return [*found, *await check_wall(gateway)]
+        return [*found, *await check_wall(gateway, said.token_issuer)]

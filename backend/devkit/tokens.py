@@ -25,7 +25,7 @@ class Subject:
 
     Attributes:
         user_id: Any text without control characters; Clerk's look like `user_2abc`.
-        org_id: The organisation that is active, if one is.
+        org_id: The organisation that is active, if one is, such as `org_acme`.
         org_role: The role in it, without Clerk's older prefix `org:`.
     """
 
@@ -38,6 +38,10 @@ class Subject:
         for text in (self.user_id, self.org_id, self.org_role):
             if text is not None and not (text and text.isprintable()):
                 raise LocalStackFailed("An id must be a text without control characters.")
+        if self.user_id.startswith("org_") or not (self.org_id or "org_").startswith("org_"):
+            raise LocalStackFailed(
+                "The id of an organisation starts with org_, and the id of a user does not."
+            )
 
 
 def load_key(path: Path) -> RSAPrivateKey:

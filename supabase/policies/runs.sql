@@ -1,12 +1,12 @@
 -- Who may do what with engine.runs, seen through the view public.runs
 --
---                | owner of the session                        | other users | anonymous
---   select       | own rows, the columns of the view           | nothing     | refused
---   insert       | refused                                     | refused     | refused
---   update       | refused (cancel_run, submit_tool_outputs)   | refused     | refused
---   delete       | refused                                     | refused     | refused
+--                | members of the session's organisation, its user | other users | anonymous
+--   select       | every row, the columns of the view              | nothing     | refused
+--   insert       | refused                                         | refused     | refused
+--   update       | refused (cancel_run, submit_tool_outputs)       | refused     | refused
+--   delete       | refused                                         | refused     | refused
 --
--- All of it only with a token that counts: of the issuer in engine.settings, and not pending.
+-- All of it only with a token that counts: engine.caller has no row for any other.
 
 set lock_timeout = '5s';
 
@@ -20,13 +20,13 @@ grant select (
     cancel_requested_at
 ) on engine.runs to authenticated, service_role;
 
-drop policy if exists "users read the runs of their own sessions" on engine.runs;
-create policy "users read the runs of their own sessions" on engine.runs
+drop policy if exists "members read the runs of their tenant" on engine.runs;
+create policy "members read the runs of their tenant" on engine.runs
 for select to authenticated
-using ((select auth.jwt()) ->> 'sub' = user_id);
+using (tenant_id = (select c.tenant_id from engine.caller as c));
 
 drop policy if exists "only tokens of our issuer count" on engine.runs;
 create policy "only tokens of our issuer count" on engine.runs
 as restrictive for all to authenticated
-using ((select engine.caller_id()) is not null)
-with check ((select engine.caller_id()) is not null);
+using (tenant_id = (select c.tenant_id from engine.caller as c))
+with check (tenant_id = (select c.tenant_id from engine.caller as c));

@@ -6,7 +6,7 @@
 --   update       | refused                                           | refused
 --   delete       | refused                                           | refused
 --
--- All of it only with a token that counts: of the issuer in engine.settings, and not pending.
+-- All of it only with a token that counts: engine.caller has no row for any other.
 
 set lock_timeout = '5s';
 
@@ -17,18 +17,10 @@ grant select on public.shared_assistants to authenticated, service_role;
 drop policy if exists "users read the assistants shared with them" on public.shared_assistants;
 create policy "users read the assistants shared with them" on public.shared_assistants
 for select to authenticated
-using (
-    (select auth.jwt()) ->> 'sub' <> ''
-    and (
-        visibility = 'everyone'
-        or org_id = nullif(
-            coalesce((select auth.jwt()) ->> 'org_id', (select auth.jwt()) -> 'o' ->> 'id'), ''
-        )
-    )
-);
+using (visibility = 'everyone' or org_id = (select c.org_id from engine.caller as c));
 
 drop policy if exists "only tokens of our issuer count" on public.shared_assistants;
 create policy "only tokens of our issuer count" on public.shared_assistants
 as restrictive for all to authenticated
-using ((select engine.caller_id()) is not null)
-with check ((select engine.caller_id()) is not null);
+using ((select c.id from engine.caller as c) is not null)
+with check ((select c.id from engine.caller as c) is not null);

@@ -55,5 +55,5 @@ using ((select auth.jwt()) ->> 'sub' = owner_id);
 
 create policy "only tokens of our issuer count" on public.own_rows
 as restrictive for all to authenticated
-using ((select engine.caller_id()) is not null)
-with check ((select engine.caller_id()) is not null);
+using ((select c.id from engine.caller as c) is not null)
+with check ((select c.id from engine.caller as c) is not null);

@@ -7,6 +7,7 @@ import pytest_asyncio
 
 from backend.domain.checks import Check
 from backend.integrations.supabase.gateway_asyncpg import AsyncpgGateway
+from backend.integrations.supabase.token_issuer import pin_issuer
 from backend.integrations.supabase.wall import check_wall
 from backend.ports.clock import SystemClock
 from backend.ports.gateway import Gateway
@@ -15,8 +16,8 @@ from tests.support.chat import Chat
 from tests.support.cluster import Database
 from tests.support.data_api import Project, is_served, open_project
 
-_READ = '"users read the messages of their own sessions"'
-_SEES = "policy public.messages: users read the messages of their own sessions"
+_READ = '"members read the messages of their tenant"'
+_SEES = "policy public.messages: members read the messages of their tenant"
 _ENTERS = "engine.find_messages(text,uuid,integer,bigint)"
 
 # What somebody did by hand; what is found; what is said of it; and the file that knows better.
@@ -30,15 +31,15 @@ _DRIFTS = {
     "a policy that lets everybody in": (
         f"alter policy {_READ} on public.messages using (true)",
         _SEES,
-        "using is true, and should be ((( SELECT auth.jwt() AS jwt) ->> 'sub'::text) = user_id)",
+        "using is true, and should be (tenant_id = ( SELECT c.tenant_id FROM engine.caller c))",
         "policies/messages.sql",
     ),
     "a policy with another check": (
         (
-            'alter policy "users start sessions of their own" on public.chat_sessions'
+            'alter policy "members start sessions as themselves" on public.chat_sessions'
             " with check (true)"
         ),
-        "policy public.chat_sessions: users start sessions of their own",
+        "policy public.chat_sessions: members start sessions as themselves",
         "check is true, and should be",
         "policies/chat_sessions.sql",
     ),
@@ -51,7 +52,7 @@ _DRIFTS = {
     "a policy for every command": (
         (
             f"drop policy {_READ} on public.messages; create policy {_READ} on public.messages"
-            " to authenticated using ((select auth.jwt()) ->> 'sub' = user_id)"
+            " to authenticated using (tenant_id = (select c.tenant_id from engine.caller as c))"
         ),
         _SEES,
         "command is *, and should be r",
@@ -61,12 +62,21 @@ _DRIFTS = {
         (
             'drop policy "only tokens of our issuer count" on engine.runs;'
             ' create policy "only tokens of our issuer count" on engine.runs to authenticated'
-            " using ((select engine.caller_id()) is not null)"
-            " with check ((select engine.caller_id()) is not null)"
+            " using (tenant_id = (select c.tenant_id from engine.caller as c))"
+            " with check (tenant_id = (select c.tenant_id from engine.caller as c))"
         ),
         "policy engine.runs: only tokens of our issuer count",
         "permissive is true, and should be false",
         "policies/runs.sql",
+    ),
+    "a pin that is no longer the setting's": (
+        (
+            "create or replace view engine.pinned_issuer with (security_invoker = true) as"
+            " select 'https://evil.example.com'::text as issuer"
+        ),
+        "view engine.pinned_issuer",
+        "body is SELECT 'https://evil.example.com'::text AS issuer;, and should be SELECT NULL::text",
+        "tell_tenants.sql",
     ),
     "somebody's own policy on our table": (
         "create policy mine on public.messages for select to anon using (true)",
@@ -146,7 +156,7 @@ _DRIFTS = {
         f"alter function {_ENTERS} security invoker",
         f"function {_ENTERS}",
         "definer is false, and should be true",
-        "migrations/20261121004610_search_without_detours.sql",
+        "read_in_tenants.sql",
     ),
     "a definer that should be none": (
         "alter function public.cancel_run(uuid) security definer",
@@ -167,7 +177,7 @@ _DRIFTS = {
         ),
         "function engine.place_message()",
         "its body is another",
-        "migrations/20261121000800_add_message_triggers.sql",
+        "write_in_tenants.sql",
     ),
     "a function of another owner": (
         "alter function engine.place_message() owner to supabase_admin",
@@ -258,14 +268,27 @@ async def gateway(database: Database) -> AsyncIterator[Gateway]:
 
 async def found_after(database: Database, gateway: Gateway, drift: str) -> list[Check]:
     database.execute(drift)
-    return await check_wall(gateway)
+    return await check_wall(gateway, None)
 
 
 async def test_a_migrated_database_has_no_drift(gateway: Gateway) -> None:
-    (found,) = await check_wall(gateway)
+    (found,) = await check_wall(gateway, None)
 
     assert found.ok
     assert found.found.endswith("things are as this release has them")
+
+
+async def test_the_issuer_that_the_settings_pin_is_none(
+    database: Database, gateway: Gateway
+) -> None:
+    issuer = "https://it's.example.com"
+    await pin_issuer(database.url(), issuer)
+
+    (found,) = await check_wall(gateway, issuer)
+    others = [await check_wall(gateway, other) for other in (None, "https://other.example.com")]
+
+    assert found.ok, found
+    assert [[it.name for it in other] for other in others] == [["view engine.pinned_issuer"]] * 2
 
 
 @pytest.mark.parametrize("name", _DRIFTS)
@@ -339,7 +362,7 @@ async def test_the_command_says_the_same_by_every_way_to_the_database(
         done = await assistants("doctor", "--policies", **environment)
         assert (done.returncode, done.stderr) == (1, "")
         last = done.stdout.splitlines()[-2:]
-        assert last[0].startswith(f"FAIL  {_SEES}: using is true, and should be (((")
+        assert last[0].startswith(f"FAIL  {_SEES}: using is true, and should be (tenant_id")
         assert last[1] == "      Compare it with supabase/policies/messages.sql."
 
 

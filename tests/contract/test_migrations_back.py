@@ -11,6 +11,7 @@ from backend.integrations.supabase import bundle, migrations
 from backend.integrations.supabase.bundle import Migration
 from tests.support.chat import Chat
 from tests.support.cluster import MAJORS, ClusterPool, Database
+from tests.support.identities import ADA
 from tests.support.migrating import FIRST_SCHEMA, NEW, apply, bare_database, files
 from tests.support.snapshots import catalogue_of
 
@@ -69,7 +70,7 @@ async def test_a_conversation_outlives_the_way_back_and_forth(chat: Chat) -> Non
     await chat.worker.finish(await chat.worker.claim_one(), "R1")
 
     await back_to(chat.database, FIRST_SCHEMA)
-    await chat.ada.say(session, "M2")
+    await chat.browser(ADA).say(session, "M2")
     await applied(chat.database)
     await chat.worker.finish(await chat.worker.claim_one(), "R2")
 

@@ -60,22 +60,13 @@ async def test_a_user_has_one_set_of_places_in_all_organisations(chat: Chat) -> 
         )
 
 
-async def test_an_organisation_is_no_user_of_the_same_name(chat: Chat) -> None:
-    await chat.configure(org_messages_per_minute=1)
-    ada = member(chat, "same", "user_same")
-    await ada.say(await ada.start_session())
-
-    assert (await refused(ada.say(await ada.start_session()))).limit == "org_messages_per_minute"
-
-
-async def test_a_session_counts_for_the_organisation_that_it_belongs_to(chat: Chat) -> None:
+async def test_in_a_session_of_the_organisation_every_member_counts(chat: Chat) -> None:
     await chat.configure(org_messages_per_minute=1)
     session = await member(chat, "ada").start_session()
     await member(chat, "ada").say(session)
 
-    # Another organisation is active by now, or none.
-    for who in (member(chat, "ada", "org_2"), chat.browser(user("user_ada"))):
-        assert (await refused(who.say(session))).limit == "org_messages_per_minute"
+    for name in ("ada", "bob"):
+        assert (await refused(member(chat, name).say(session))).limit == "org_messages_per_minute"
 
 
 async def test_answering_again_counts_for_the_organisation(chat: Chat) -> None:

@@ -206,7 +206,7 @@ async def test_the_organisation_comes_from_either_form_of_the_token(
     assert (assistant["org_id"], session["org_id"]) == ("org_1", "org_1")
 
 
-@pytest.mark.parametrize("claims", [{}, {"o": None}, {"o": {}}, {"org_id": None}, {"o": "x"}])
+@pytest.mark.parametrize("claims", [{}, {"o": None}, {"o": {}}, {"org_id": None}, {"org_id": ""}])
 async def test_without_an_active_organisation_there_is_none(
     empty_chat: Chat, claims: dict[str, Any]
 ) -> None:

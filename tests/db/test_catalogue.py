@@ -40,8 +40,11 @@ _EXECUTABLE = {
         "open_stream",
         "regenerate_own",
         "submit_own_outputs",
-        # asked by a policy of every table
+        "read_shared",
+        "share_own_session",
+        # asked by policies: of storage, and of tables of one's own
         "caller_id",
+        "caller_tenant",
         "token_is_trusted",
         # used by a check constraint and an index, as whoever writes the row
         "content_text",
@@ -61,19 +64,23 @@ _EXECUTABLE = {
         "owner_lexeme",
         "search_vector",
     },
-    "anon": set(),
+    # what a link shows
+    "anon": {"read_shared"},
 }
 # Over the Data API the secret key may do what the service's login may, by wrappers in `public`.
 _EXECUTABLE["service_role"] |= _EXECUTABLE["assistants_engine"]
-_OF_BROWSERS = {
+# What the service may do in a user's name, with a secret key.
+_ACTED = {
     "cancel_run",
     "read_stream",
     "regenerate",
     "search_messages",
     "submit_tool_outputs",
 }
+_OF_VISITORS = {"read_shared_session"}
+_OF_BROWSERS = _ACTED | _OF_VISITORS | {"share_session"}
 _OF_THE_SECRET_KEY = {
-    *(f"act_as_{name}" for name in _OF_BROWSERS),
+    *(f"act_as_{name}" for name in _ACTED),
     *(f"service_{name}" for name in _EXECUTABLE["assistants_engine"]),
 }
 
@@ -86,6 +93,14 @@ _PIN = "only tokens of our issuer count"
 
 # A policy may read these without an index: it never finds rows by them alone.
 _UNINDEXED = {
+    ("assistants", "org_id"),
+    ("assistants", "visibility"),
+    ("chat_sessions", "status"),
+    ("chat_sessions", "user_id"),
+    ("messages", "author_id"),
+    ("messages", "user_id"),
+    ("session_shares", "created_by"),
+    ("session_shares", "user_id"),
     ("shared_assistants", "visibility"),
     ("messages", "extension"),  # of realtime, whose rows Realtime finds by id
     ("objects", "name"),  # of storage, whose rows Storage finds by bucket and name
@@ -137,11 +152,16 @@ def test_every_policy_is_for_signed_in_users_and_one_command(catalogue: Database
 
 
 def test_on_every_table_only_tokens_of_our_issuer_count(catalogue: Database) -> None:
-    asked = "(( SELECT engine.caller_id() AS caller_id) IS NOT NULL)"
+    of_tenant = "(tenant_id = ( SELECT c.tenant_id FROM engine.caller c))"
+    asked = {
+        "public.assistants": "(user_id = ( SELECT c.id FROM engine.caller c))",
+        "public.shared_assistants": "(( SELECT c.id FROM engine.caller c) IS NOT NULL)",
+    }
     pinned = _lines(
         catalogue,
-        "select schemaname || '.' || tablename, qual, with_check from pg_policies"
-        f" where policyname = '{_PIN}'",
+        "select schemaname || '.' || tablename, regexp_replace(qual, '\\s+', ' ', 'g'),"
+        " regexp_replace(with_check, '\\s+', ' ', 'g')"
+        f" from pg_policies where policyname = '{_PIN}'",
     )
     reachable = _lines(
         catalogue,
@@ -149,7 +169,9 @@ def test_on_every_table_only_tokens_of_our_issuer_count(catalogue: Database) -> 
         " where schemaname in ('public', 'engine')",
     )
 
-    assert sorted(pinned) == sorted((table, asked, asked) for (table,) in reachable)
+    assert sorted(pinned) == sorted(
+        (table, *[asked.get(table, of_tenant)] * 2) for (table,) in reachable
+    )
 
 
 def test_every_policy_asks_for_the_identity_once_a_statement(catalogue: Database) -> None:
@@ -160,10 +182,10 @@ def test_every_policy_asks_for_the_identity_once_a_statement(catalogue: Database
     ):
         if name == _PIN:
             continue
-        wrapped = re.findall(r"\( ?SELECT auth\.jwt\(\) AS jwt\)", expression)
+        wrapped = re.findall(r"\(\s*SELECT c\.\w+\s+FROM engine\.caller c\)", expression)
         assert wrapped, name
-        assert expression.count("auth.") == len(wrapped), name
-        assert "auth.uid" not in expression, name
+        assert expression.count("engine.") == len(wrapped), name
+        assert "auth." not in expression, name
 
 
 def test_every_column_that_a_policy_finds_rows_by_leads_an_index(catalogue: Database) -> None:
@@ -181,7 +203,7 @@ def test_every_column_that_a_policy_finds_rows_by_leads_an_index(catalogue: Data
         " join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]",
     )
 
-    assert ("messages", "user_id") in read
+    assert ("messages", "tenant_id") in read
     assert set(read) - set(leading) == _UNINDEXED
 
 
@@ -245,7 +267,7 @@ def test_a_role_may_execute_exactly_these_functions_of_the_engine(
 
 @pytest.mark.parametrize(
     ("role", "expected"),
-    [("anon", set()), ("authenticated", _OF_BROWSERS), ("service_role", _OF_THE_SECRET_KEY)],
+    [("anon", _OF_VISITORS), ("authenticated", _OF_BROWSERS), ("service_role", _OF_THE_SECRET_KEY)],
 )
 def test_a_role_may_execute_exactly_these_functions_of_public(
     catalogue: Database, role: str, expected: set[str]
@@ -307,7 +329,7 @@ def test_a_composite_key_names_the_owner_or_the_session(catalogue: Database) -> 
         f" where contype = 'f' and connamespace in {_OURS} and cardinality(conkey) > 1",
     )
 
-    assert len(keys) == 3
+    assert len(keys) == 4
     for (definition,) in keys:
         assert re.search(r"FOREIGN KEY \(session_id, (user_id|parent_id)\)", definition), definition
 

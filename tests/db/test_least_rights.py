@@ -17,8 +17,10 @@ from tests.support.rights import everybodys, rights, standing
 LISTS = Path(__file__).with_name("rights")
 _NO_FUNCTION, _NO_TABLE, _NO_SCHEMA = "PGRST202", "PGRST205", "PGRST106"
 
-_TABLES = {"assistants", "chat_sessions", "messages", "runs", "shared_assistants"}
-_OF_USERS = {"cancel_run", "read_stream", "regenerate", "search_messages", "submit_tool_outputs"}
+_TABLES = {"assistants", "chat_sessions", "messages", "runs", "session_shares", "shared_assistants"}
+_ACTED = {"cancel_run", "read_stream", "regenerate", "search_messages", "submit_tool_outputs"}
+_OF_VISITORS = {"read_shared_session"}
+_OF_USERS = _ACTED | _OF_VISITORS | {"share_session"}
 # What PostgREST puts into its description of the schema for a role: whatever it may use a part of.
 _DESCRIBED = """
 select c.relname from pg_class c where c.relnamespace = 'public'::regnamespace
@@ -78,10 +80,13 @@ def test_a_key_may_do_what_is_listed_and_nothing_else(
     assert rights(database_of(major), role) == listed(role)
 
 
-def test_a_visitor_has_no_right_on_anything_of_ours(prepared: Database) -> None:
+def test_of_ours_a_visitor_may_read_what_a_link_shows_and_nothing_else(prepared: Database) -> None:
     of_ours = {line for line in rights(prepared, "anon") if " public." in line or "engine" in line}
 
-    assert of_ours == set()
+    assert of_ours == {
+        "anon: function public.read_shared_session(text,integer,integer): execute",
+        "anon: function engine.read_shared(text,integer,integer): execute",
+    }
 
 
 @pytest.mark.parametrize("major", MAJORS)
@@ -138,7 +143,7 @@ async def test_one_right_more_would_be_seen(database: Database, grant: str, line
 @pytest.mark.parametrize(
     ("role", "described"),
     [
-        ("anon", set()),
+        ("anon", _OF_VISITORS),
         ("authenticated", _TABLES | _OF_USERS),
         ("service_role", _TABLES),
     ],
@@ -150,7 +155,7 @@ def test_the_data_api_describes_what_is_meant_for_a_role(
 
     if role == "service_role":
         wrappers = {name for name in shown if name.startswith(("service_", "act_as_"))}
-        assert {f"act_as_{name}" for name in _OF_USERS} <= wrappers
+        assert {f"act_as_{name}" for name in _ACTED} <= wrappers
         shown -= wrappers
     assert shown == described
 

@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 
 from tests.support.chat import Chat
+from tests.support.identities import user
 from tests.support.worker import text
 
 _FILL = (
@@ -26,14 +27,13 @@ async def test_role_owner_order_and_time_come_from_the_database(chat: Chat) -> N
 
 
 async def test_owner_and_organisation_are_the_sessions_whoever_writes(chat: Chat) -> None:
-    session = await chat.ada.start_session()
-    await chat.admin.execute("update chat_sessions set org_id = 'org_1' where id = $1", session)
+    session = await chat.browser(user("user_2ada", org_id="org_1")).start_session()
 
-    await chat.ada.say(session)
+    await chat.browser(user("user_2bob", org_id="org_1")).say(session)
     await chat.worker.finish(await chat.worker.claim_one())
 
     rows = [*await chat.messages(session), *await chat.runs(session)]
-    assert {(row["user_id"], row["org_id"]) for row in rows} == {(chat.ada.who.sub, "org_1")}
+    assert {(row["user_id"], row["org_id"]) for row in rows} == {("user_2ada", "org_1")}
     assert len(rows) == 3
 
 

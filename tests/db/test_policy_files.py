@@ -33,11 +33,11 @@ def test_the_policies_applied_again_change_nothing(database: Database) -> None:
 @pytest.mark.parametrize(
     "drift",
     [
-        'alter policy "users read their own sessions" on public.chat_sessions using (true)',
+        'alter policy "members read the sessions of their tenant" on public.chat_sessions using (true)',
         "grant insert (role) on public.messages to authenticated",
         "grant select on public.assistants to anon",
         "alter table public.messages disable row level security",
-        'drop policy "users delete the messages of their own sessions" on public.messages',
+        'drop policy "members delete what they wrote, starters and admins all" on public.messages',
         "revoke update on public.assistants from service_role",
     ],
 )

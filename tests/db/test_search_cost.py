@@ -25,8 +25,8 @@ reset session_replication_role;
 vacuum analyze
 """
 _OF_THE_USER = (
-    "messages_user_id_position_idx",
-    "messages_session_id_user_id_position_idx",
+    "messages_tenant_id_position_idx",
+    "messages_session_id_tenant_id_position_idx",
 )
 _READ = "select coalesce(sum(pg_stat_get_xact_tuples_returned(i::regclass)), 0) from unnest($1::text[]) i"
 

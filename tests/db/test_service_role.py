@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from tests.support.chat import Chat
-from tests.support.identities import ADA, SERVICE
+from tests.support.identities import ADA, SERVICE, user
 from tests.support.worker import text
 
 
@@ -23,9 +23,23 @@ async def test_it_sees_the_rows_of_all_users(chat: Chat) -> None:
 async def test_it_starts_a_session_for_a_user(chat: Chat) -> None:
     service = chat.browser(SERVICE)
 
-    row = await service.insert("chat_sessions", title="For you", user_id=ADA.sub, org_id="org_1")
+    own = await service.insert("chat_sessions", title="For you", user_id=ADA.sub)
+    ours = await service.insert("chat_sessions", title="For all", user_id=ADA.sub, org_id="org_1")
 
-    assert (await chat.ada.fetch("select id from public.chat_sessions"))[0]["id"] == row["id"]
+    member = chat.browser(user("user_2bob", org_id="org_1"))
+    for browser, row in ((chat.ada, own), (member, ours)):
+        seen = await browser.fetch("select id from public.chat_sessions")
+        assert [it["id"] for it in seen] == [row["id"]]
+
+
+@pytest.mark.parametrize(
+    "columns", [{"user_id": "org_1"}, {"user_id": "user_1", "org_id": "user_2"}]
+)
+async def test_organisations_and_users_have_ids_of_their_own_kind(
+    chat: Chat, columns: dict[str, str]
+) -> None:
+    with pytest.raises(asyncpg.CheckViolationError, match=r"chat_sessions_(user|org)_id_check"):
+        await chat.browser(SERVICE).insert("chat_sessions", title="x", **columns)
 
 
 async def test_a_session_belongs_to_somebody(chat: Chat) -> None:

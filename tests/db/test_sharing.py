@@ -95,25 +95,19 @@ async def test_what_others_see_follows_each_change(chat: Chat) -> None:
     assert await chat.bob.value(sees, assistant) is None
 
 
-async def test_an_assistant_without_an_organisation_is_shared_with_none(chat: Chat) -> None:
-    await chat.ada.insert("assistants", name="Mine", visibility="organisation")
+@pytest.mark.parametrize("claims", [{}, {"org_id": None}, {"org_id": ""}, {"o": {}}])
+async def test_without_an_active_organisation_there_is_none_to_share_with(
+    chat: Chat, claims: dict[str, Any]
+) -> None:
+    await _shared(chat, "organisation")
+    browser = chat.browser(user("user_2bob", **claims))
 
-    for claims in ({}, {"org_id": None}, {"org_id": ""}):
-        rows = await chat.browser(user("user_2eve", **claims)).fetch(
-            "select from public.shared_assistants where visibility = 'organisation'"
-        )
-        assert rows == []
-
-
-async def test_an_empty_organisation_is_no_organisation(chat: Chat) -> None:
-    empty = user("user_2eve", org_id="")
-    await chat.browser(empty).insert("assistants", name="Mine", visibility="organisation")
-
-    seen = await chat.browser(user("user_2bob", org_id="")).fetch(
+    seen = await browser.fetch(
         "select from public.shared_assistants where visibility = 'organisation'"
     )
-
     assert seen == []
+    with pytest.raises(asyncpg.CheckViolationError, match="no organisation is active"):
+        await browser.insert("assistants", name="Mine", visibility="organisation")
 
 
 async def test_a_session_cannot_be_moved_to_an_assistant_that_one_may_not_use(chat: Chat) -> None:

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from tests.support.chat import Chat
-from tests.support.identities import ADA, Identity, user
+from tests.support.identities import ADA, Identity, assume, user
 
 ISSUER = "https://clerk.example.com"
 OURS = user(ADA.sub, iss=ISSUER)
@@ -109,3 +109,18 @@ async def test_without_a_pin_any_issuer_counts_and_a_pending_user_does_not(chat:
 async def test_what_no_token_has_as_its_issuer_cannot_be_pinned(chat: Chat, issuer: Any) -> None:
     with pytest.raises(asyncpg.CheckViolationError):
         await chat.configure(token_issuer=issuer)
+
+
+async def test_another_pin_holds_at_once_where_plans_are_kept(chat: Chat) -> None:
+    connection: Any = await chat.line("authenticator", plan_cache_mode="force_generic_plan").open()
+    await chat.ada.start_session()
+    count = await connection.prepare("select count(*) from public.chat_sessions")
+
+    async def seen() -> int:
+        async with connection.transaction():
+            await assume(connection, OURS)
+            return int(await count.fetchval())
+
+    for issuer, expected in ((ISSUER, 1), ("https://other.example.com", 0), (None, 1)):
+        await chat.configure(token_issuer=issuer)
+        assert await seen() == expected

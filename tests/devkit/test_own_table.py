@@ -150,7 +150,7 @@ def test_it_is_a_command(tmp_path: Path) -> None:
 
 def test_the_template_pins_tokens_as_the_products_own_tables_do() -> None:
     pins = set()
-    for file in ("policies/messages.sql", "templates/own_table.sql"):
+    for file in ("policies/shared_assistants.sql", "templates/own_table.sql"):
         text = (bundle.folder() / file).read_text(encoding="utf-8")
         pins.add(text.partition(f"create policy {_PIN}")[2].partition("\n")[2].strip())
 

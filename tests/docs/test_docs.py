@@ -91,6 +91,9 @@ def test_the_javascript_of_the_data_model_says_what_the_page_says(checkout: Chec
         "23505",
         "[ 'tool_call', 'tool_result', 'text' ]",
         "PT409",
+        "To show [ 'user', 'assistant' ]",
+        "PT404",
+        "user_bob 0 0 1",
         "# Leases [ 'leases.md' ]",
     ]
 

@@ -82,6 +82,8 @@ WRONG: Mapping[str, tuple[str, Make]] = {
     "an organisation that is no object": ("organisation", claims(o="org_acme")),
     "an organisation that is no text": ("organisation", claims(o={"id": 7})),
     "a role in it that is no text": ("organisation", claims(org_id="org_a", org_role=["admin"])),
+    "a subject with the id of an organisation": ("subject", claims(sub="org_acme")),
+    "an organisation with the id of a user": ("organisation", claims(o={"id": "user_ada"})),
     "two organisations": ("organisation", claims(org_id="org_acme", o={"id": "org_other"})),
     **{
         f"{name}: {str(value)[:24]}": (f"malformed_{name}", claims(**{name: value}))

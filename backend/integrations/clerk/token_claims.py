@@ -12,6 +12,8 @@ from backend.integrations.clerk.strict_json import read_object
 _LEEWAY_S = 5
 _LATEST_S = 253_402_300_799
 """The end of the year 9999, which every calendar can hold."""
+_ORG_PREFIX = "org_"
+"""What an organisation's id begins with and a user's does not: the database keeps both in one column."""
 
 
 def read_claims(
@@ -40,8 +42,11 @@ def read_claims(
         raise Unauthenticated("issuer")
     _check_use(claims, authorized_parties)
     org_id, org_role = _organisation(claims)
+    user_id = _id(claims, "sub", "subject")
+    if user_id.startswith(_ORG_PREFIX):
+        raise Unauthenticated("subject")
     return SignedIn(
-        user_id=UserId(_id(claims, "sub", "subject")),
+        user_id=UserId(user_id),
         session_id=_id(claims, "sid", "session"),
         org_id=org_id,
         org_role=org_role,
@@ -106,4 +111,6 @@ def _organisation(claims: dict[str, Any]) -> tuple[OrgId | None, str | None]:
         raise Unauthenticated("organisation")
     if not org_id:
         return None, None
+    if not org_id.startswith(_ORG_PREFIX):
+        raise Unauthenticated("organisation")
     return OrgId(org_id), role.removeprefix("org:") if role else None

@@ -27,14 +27,21 @@ _TABLES = ("table", "view")
 _PLATFORM = ("realtime.", "storage.")
 # Made by the operator, where the host allows it.
 _OPTIONAL = ("role", "assistants_service")
+# Its body is a setting: as the migrations leave it, no issuer is pinned.
+_PINNED = ("view", "engine.pinned_issuer")
 _IDENTITY = frozenset({"kind", "name", "file", "grants_in"})
-_FROM = re.compile(r"\b(?:FROM|JOIN) \w+\.(\w+)")
+_FROM = re.compile(r"\b(?:FROM|JOIN) \w+\.(\w+)|\) (\w+) WHERE ")
 _MOST_SHOWN = 300
 
 
-async def check_wall(gateway: Gateway) -> list[Check]:
-    """Return one finding for each thing that differs, or that all is as the release has it."""
-    wanted = promised()
+async def check_wall(gateway: Gateway, token_issuer: str | None) -> list[Check]:
+    """Return one finding for each thing that differs, or that all is as the release has it.
+
+    Args:
+        gateway: With any identity: the catalogue is everybody's.
+        token_issuer: What the settings say; the view that repeats it has to agree.
+    """
+    wanted = [_pinned(it, token_issuer) for it in promised()]
     try:
         said = await gateway.call("engine.describe_wall", {"p_public": public_names(wanted)})
         found = _THINGS.validate_python(said)
@@ -79,10 +86,17 @@ def normalised(thing: Thing) -> Thing:
     """Return the thing as every version of PostgreSQL prints it."""
     spaced = {name: _spaced(value) for name, value in thing.items()}
     if thing["kind"] == "view" and "body" in spaced:
-        # Until version 15 the columns of a single table carry its name.
-        for table in _FROM.findall(spaced["body"]):
-            spaced["body"] = re.sub(rf"(?<!\.)\b{table}\.", "", spaced["body"])
+        # Until version 15 the columns of a single table or subquery carry its name.
+        for names in _FROM.findall(spaced["body"]):
+            spaced["body"] = re.sub(rf"(?<!\.)\b{''.join(names)}\.", "", spaced["body"])
     return spaced
+
+
+def _pinned(thing: Thing, token_issuer: str | None) -> Thing:
+    if _key(thing) != _PINNED or token_issuer is None:
+        return thing
+    literal = "'{}'".format(token_issuer.replace("'", "''"))
+    return {**thing, "body": thing["body"].replace("NULL", literal)}
 
 
 def _spaced(value: Any) -> Any:

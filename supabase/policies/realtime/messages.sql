@@ -1,6 +1,6 @@
 -- Who may do what on the topics `session:<id>` of Realtime (table realtime.messages)
 --
---                | owner of the session | other users | anonymous | service role
+--                | members, its user    | other users | anonymous | service role
 --   follow       | broadcasts           | nothing     | nothing   | –
 --   send         | nothing              | nothing     | nothing   | everything
 --
@@ -17,14 +17,14 @@ begin
         return;
     end if;
 
-    drop policy if exists "users follow their own sessions" on realtime.messages;
-    create policy "users follow their own sessions" on realtime.messages
+    drop policy if exists "members follow the sessions of their tenant" on realtime.messages;
+    create policy "members follow the sessions of their tenant" on realtime.messages
     for select to authenticated
     using (
         extension = 'broadcast'
         and exists (
             select from public.chat_sessions as s
-            where s.user_id = (select auth.jwt()) ->> 'sub' and s.id = (
+            where s.tenant_id = (select c.tenant_id from engine.caller as c) and s.id = (
                 select case
                     when realtime.topic() ~ '^session:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
                     then substr(realtime.topic(), 9)::uuid
@@ -33,14 +33,14 @@ begin
         )
     );
 
-    drop policy if exists "users follow nobody else's session" on realtime.messages;
-    create policy "users follow nobody else's session" on realtime.messages
+    drop policy if exists "nobody follows another tenant's session" on realtime.messages;
+    create policy "nobody follows another tenant's session" on realtime.messages
     as restrictive for select to authenticated
     using (
         (select coalesce(realtime.topic(), '') !~ '^session:')
         or exists (
             select from public.chat_sessions as s
-            where s.user_id = (select auth.jwt()) ->> 'sub' and s.id = (
+            where s.tenant_id = (select c.tenant_id from engine.caller as c) and s.id = (
                 select case
                     when realtime.topic() ~ '^session:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
                     then substr(realtime.topic(), 9)::uuid
