@@ -17,11 +17,14 @@ create function engine.pin_issuer() returns trigger
 language plpgsql
 security definer -- owns the view, whoever changes the settings
 set search_path = ''
+set lock_timeout = '5s' -- it waits for whoever reads the view, and who comes later waits for it
 as $$
 begin
-    execute pg_catalog.format(
-        'create or replace view engine.pinned_issuer with (security_invoker = true) as'
-        ' select %s::text as issuer', pg_catalog.quote_nullable(new.token_issuer));
+    if new.token_issuer is distinct from (select p.issuer from engine.pinned_issuer p) then
+        execute pg_catalog.format(
+            'create or replace view engine.pinned_issuer with (security_invoker = true) as'
+            ' select %s::text as issuer', pg_catalog.quote_nullable(new.token_issuer));
+    end if;
     return null;
 end
 $$;
@@ -29,6 +32,8 @@ comment on function engine.pin_issuer() is
 'Trigger: engine.pinned_issuer says what engine.settings says.';
 create trigger pin_issuer after insert or update of token_issuer on engine.settings
 for each row execute function engine.pin_issuer();
+-- Also where a restore switches triggers off.
+alter table engine.settings enable always trigger pin_issuer;
 update engine.settings set token_issuer = token_issuer where token_issuer is not null;
 
 create view engine.caller with (security_invoker = true) as
@@ -49,6 +54,7 @@ from (
     cross join engine.pinned_issuer as p
     where
         (p.issuer is null or t.token ->> 'iss' = p.issuer)
+        and jsonb_typeof(t.token -> 'sub') = 'string'
         and coalesce(t.token ->> 'sts', 'active') = 'active'
         and coalesce(jsonb_typeof(t.token -> 'o'), 'null') in ('null', 'object')
         and (

@@ -59,6 +59,29 @@ end;
 comment on function engine.caller_is_admin() is
 'Whether the caller is an admin of the active organisation.';
 
+create or replace function engine.readiness(p_max_age_s double precision) returns jsonb
+language plpgsql
+stable
+security definer -- the service has no rights on tables
+set search_path = ''
+as $$
+begin
+    return pg_catalog.jsonb_build_object(
+        'schema_version', engine.schema_version(),
+        'schema_versions', engine.schema_versions(),
+        'token_issuer', (select s.token_issuer from engine.settings s),
+        'pinned_issuer', (select p.issuer from engine.pinned_issuer p),
+        'workers', (
+            select pg_catalog.count(*) from engine.workers w
+            where w.seen_at > pg_catalog.statement_timestamp()
+                - pg_catalog.make_interval(secs => p_max_age_s)));
+end
+$$;
+comment on function engine.readiness(double precision) is
+'{"schema_version", "schema_versions", "token_issuer", "pinned_issuer", "workers"}: the newest migration,
+or null, all of them, whose tokens count by the settings, and by the view that policies read, and how
+many workers have reported within so many seconds.';
+
 revoke all on function engine.caller_tenant(), engine.caller_is_admin()
 from public, anon, authenticated, service_role;
 grant execute on function engine.caller_tenant() to authenticated;

@@ -6,6 +6,9 @@
 set lock_timeout = '5s';
 set statement_timeout = '60s';
 
+-- Whoever is writing ends first, and whoever begins finds the new functions.
+lock table public.messages in share row exclusive mode;
+
 create or replace function engine.check_caller_owns(p_session uuid) returns void
 language plpgsql
 volatile
@@ -98,3 +101,6 @@ begin
         else coalesce(v_before.id, p_head) end);
 end
 $$;
+
+-- Those that were written since the file that added the column.
+update public.messages set author_id = user_id where author_id is null and role = 'user';

@@ -1,9 +1,13 @@
 -- Purpose:   members of an organisation cancel, answer again and give outputs in its sessions.
--- Guarantee: a run counts for the limits of whoever asked for it, and for its organisation's.
+-- Guarantee: a run counts for the limits of whoever asked for it, and for its organisation's. A private
+--            assistant answers its owner alone: who has left an organisation instructs nothing there.
 -- Caller:    public.cancel_run, regenerate and submit_tool_outputs; inserts into messages.
 
 set lock_timeout = '5s';
 set statement_timeout = '60s';
+
+-- Whoever is writing ends first, and whoever begins finds the new functions.
+lock table public.messages in share row exclusive mode;
 
 create or replace function engine.lock_own_run(p_run uuid) returns engine.runs
 language plpgsql
@@ -109,6 +113,8 @@ security invoker
 set search_path = ''
 as $$
 declare
+    v_requester text := case when engine.caller_is_browser() then engine.caller_id()
+        else p_session.user_id end;
     v_is_idle boolean := not engine.has_open_run(p_session.id);
     v_open uuid[];
     v_run uuid;
@@ -118,12 +124,11 @@ begin
     end if;
     insert into engine.runs
         (session_id, user_id, org_id, requester_id, message_id, assistant_id, model, origin, status)
-    select p_session.id, p_session.user_id, p_session.org_id,
-        case when engine.caller_is_browser() then engine.caller_id() else p_session.user_id end,
-        p_message, a.id, a.model, p_origin, 'waiting'
+    select p_session.id, p_session.user_id, p_session.org_id, v_requester, p_message, a.id, a.model,
+        p_origin, 'waiting'
     from public.assistants a
     where a.id = p_session.assistant_id and (
-        a.user_id is null or a.user_id = p_session.user_id or a.visibility = 'everyone'
+        a.user_id is null or a.user_id = v_requester or a.visibility = 'everyone'
         or (a.visibility = 'organisation' and a.org_id = p_session.org_id))
     returning id into v_run;
     if not found then
@@ -137,3 +142,6 @@ begin
     return v_run;
 end
 $$;
+
+-- Those that were started since the file that added the column.
+update engine.runs set requester_id = user_id where requester_id is null;

@@ -48,11 +48,11 @@ create policy "members change replies and what they wrote" on public.messages
 for update to authenticated
 using (
     tenant_id = (select c.tenant_id from engine.caller as c)
-    and (author_id is null or author_id = (select c.id from engine.caller as c))
+    and (author_id = (select c.id from engine.caller as c) or role = 'assistant')
 )
 with check (
     tenant_id = (select c.tenant_id from engine.caller as c)
-    and (author_id is null or author_id = (select c.id from engine.caller as c))
+    and (author_id = (select c.id from engine.caller as c) or role = 'assistant')
 );
 
 drop policy if exists "members delete what they wrote, starters and admins all" on public.messages;

@@ -49,3 +49,24 @@ end;
 
 comment on function engine.caller_org_id() is
 'The active Clerk organisation of the token in use (v1 `org_id` or v2 `o.id`), or null.';
+
+create or replace function engine.readiness(p_max_age_s double precision) returns jsonb
+language plpgsql
+stable
+security definer -- the service has no rights on tables
+set search_path = ''
+as $$
+begin
+    return pg_catalog.jsonb_build_object(
+        'schema_version', engine.schema_version(),
+        'schema_versions', engine.schema_versions(),
+        'token_issuer', (select s.token_issuer from engine.settings s),
+        'workers', (
+            select pg_catalog.count(*) from engine.workers w
+            where w.seen_at > pg_catalog.statement_timestamp()
+                - pg_catalog.make_interval(secs => p_max_age_s)));
+end
+$$;
+comment on function engine.readiness(double precision) is
+'{"schema_version", "schema_versions", "token_issuer", "workers"}: the newest migration, or null, all of
+them, whose tokens count, or null, and how many workers have reported within so many seconds.';

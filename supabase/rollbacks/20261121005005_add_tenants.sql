@@ -14,6 +14,9 @@ drop index engine.runs_open_requester_id_idx;
 create index runs_open_user_id_idx on engine.runs (user_id)
 where ended_at is null and cancel_requested_at is null;
 
+alter table public.chat_sessions alter org_id
+set default nullif(coalesce(auth.jwt() ->> 'org_id', auth.jwt() -> 'o' ->> 'id'), '');
+
 -- With their indexes.
 alter table public.chat_sessions
 drop column tenant_id,
@@ -23,6 +26,8 @@ add constraint chat_sessions_user_id_check check (user_id <> '');
 alter table public.messages drop column tenant_id, drop column author_id;
 alter table engine.runs drop column tenant_id, drop column requester_id;
 
+create index chat_sessions_assistant_id_idx on public.chat_sessions (assistant_id);
+create index runs_assistant_id_idx on engine.runs (assistant_id);
 create index chat_sessions_user_id_idx
 on public.chat_sessions (user_id, last_message_at desc, id desc);
 create unique index messages_session_id_user_id_position_idx

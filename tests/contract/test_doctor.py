@@ -95,6 +95,20 @@ async def test_tokens_that_are_not_pinned_to_our_issuer_are_found(
         assert said in f"{check.found} {check.advice}"
 
 
+async def test_a_pin_that_policies_do_not_go_by_is_found(
+    chat: Chat, project: Project, service_url: str
+) -> None:
+    await chat.configure(token_issuer="https://clerk.example.com")
+    await chat.admin.execute(
+        "create or replace view engine.pinned_issuer with (security_invoker = true) as"
+        " select null::text as issuer"
+    )
+
+    for found in await both(project, service_url):
+        assert found["pinned issuer"].level == "fail"
+        assert "policies go by None" in found["pinned issuer"].found
+
+
 async def test_a_login_alone_is_enough_for_a_worker(chat: Chat, service_url: str) -> None:
     assert chat.database
     found = await examine(database_url=service_url, clerk_issuer="http://127.0.0.1:1")
@@ -377,6 +391,7 @@ async def test_what_is_told_holds_nothing_of_users(chat: Chat, way: Way) -> None
         "attachments",
         "default_model",
         "now",
+        "pinned_issuer",
         "policies",
         "realtime",
         "schema_version",

@@ -10,7 +10,7 @@ import pytest
 from tests.broadcast.permissions import may_follow, may_send
 from tests.support.chat import Chat
 from tests.support.cluster import Database
-from tests.support.identities import ADA, ANONYMOUS, BOB, EMPTY_SUB, NO_SUB, SERVICE, Identity
+from tests.support.identities import ADA, ANONYMOUS, BOB, EMPTY_SUB, NO_SUB, SERVICE, Identity, user
 from tests.support.listener import Listener
 
 SUPABASE = Path(__file__).parents[2] / "supabase"
@@ -55,6 +55,17 @@ async def test_the_owner_of_a_session_follows_it(chat: Chat) -> None:
 
     assert await may_follow(chat.admin, ADA, topic)
     assert not await may_follow(chat.admin, ADA, topic, "presence")
+
+
+async def test_the_members_of_an_organisation_follow_its_sessions_until_they_leave(
+    chat: Chat,
+) -> None:
+    session = await chat.browser(user("user_2eve", org_id="org_1")).start_session()
+
+    for claims, may in (({"org_id": "org_1"}, True), ({"o": {"id": "org_2"}}, False), ({}, False)):
+        for name in ("user_2eve", "user_2mallory"):
+            who = user(name, **claims)
+            assert await may_follow(chat.admin, who, f"session:{session}") == may
 
 
 async def test_a_session_that_is_gone_or_was_never_there_has_no_followers(chat: Chat) -> None:

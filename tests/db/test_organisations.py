@@ -285,6 +285,8 @@ _CONFUSED = {
     "a text": {"o": "org_1"},
     "a list": {"org_id": "org_1", "o": ["org_1"]},
     "a number": {"org_id": 1},
+    "a user that is a number": {"sub": 1, "org_id": "org_1"},
+    "a user that is a list": {"sub": ["user_2eve"], "org_id": "org_1"},
 }
 
 
@@ -293,7 +295,7 @@ async def test_a_token_that_is_unclear_about_its_organisation_does_not_count(
     chat: Chat, claims: dict[str, Any]
 ) -> None:
     await _shared(chat)
-    browser = chat.browser(user("user_2eve", **claims))
+    browser = chat.browser(user(**{"sub": "user_2eve", **claims}))
 
     assert await browser.value("select count(*) from public.chat_sessions") == 0
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -338,8 +340,18 @@ async def test_another_members_private_assistant_is_refused_before_it_answers_no
         await member.change(choose, private["id"])
     assert await member.change(choose, shared["id"]) == 1
     await it.browser(STARTER).say(it.session)
-    own = await member.start_session(assistant_id=private["id"])
-    await it.browser(ADMIN).say(own)
+
+
+async def test_a_private_assistant_answers_its_owner_alone(chat: Chat) -> None:
+    starter = chat.browser(STARTER)
+    private = (await starter.insert("assistants", name="Private"))["id"]
+    session = await starter.start_session(assistant_id=private)
+
+    await starter.say(session)
+    for who in (MEMBER, ADMIN):
+        with pytest.raises(asyncpg.PostgresError, match="no longer shared with you") as refused:
+            await chat.browser(who).say(session)
+        assert refused.value.sqlstate == "PT409"
 
 
 async def test_an_assistant_is_shared_with_the_organisation_that_is_active_then(chat: Chat) -> None:

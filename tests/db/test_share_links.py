@@ -298,3 +298,42 @@ async def test_a_browser_writes_no_links(chat: Chat) -> None:
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
             await chat.ada.change(sql)
+
+
+async def test_no_link_travels_in_a_url(chat: Chat) -> None:
+    # PostgREST takes a function by GET, with its arguments in the address, unless it is volatile.
+    sql = "select provolatile from pg_proc where proname = any($1)"
+
+    kinds = await chat.admin.fetch(sql, ["share_session", "read_shared_session"])
+
+    assert [row["provolatile"] for row in kinds] == [b"v", b"v"]
+
+
+async def test_a_deleted_session_takes_its_links_along(chat: Chat) -> None:
+    session, other = await chat.ada.start_session(), await chat.ada.start_session()
+    for it in (session, other):
+        await share(chat.ada, it)
+
+    await chat.ada.delete("chat_sessions", session)
+
+    assert await chat.admin.fetchval(_LINKS) == 1
+
+
+@pytest.mark.parametrize(
+    ("after", "limit", "numbers"),
+    [
+        (-5, 2, [1, 2]),
+        (None, None, [1, 2]),
+        (1, 0, [2]),
+        (0, 2147483647, [1, 2]),
+        (2147483647, 2147483647, []),
+    ],
+)
+async def test_whatever_page_is_asked_for_there_is_an_answer(
+    chat: Chat, after: int | None, limit: int | None, numbers: list[int]
+) -> None:
+    link = await share(chat.ada, await _talk(chat, "Hello"))
+
+    page = await chat.bob.value(_READ, link["token"], after, limit)
+
+    assert ([it["number"] for it in page["messages"]], page["more"]) == (numbers, False)

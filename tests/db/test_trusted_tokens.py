@@ -124,3 +124,27 @@ async def test_another_pin_holds_at_once_where_plans_are_kept(chat: Chat) -> Non
     for issuer, expected in ((ISSUER, 1), ("https://other.example.com", 0), (None, 1)):
         await chat.configure(token_issuer=issuer)
         assert await seen() == expected
+
+
+async def test_a_pin_outlives_a_restore_that_switches_triggers_off(chat: Chat) -> None:
+    await chat.admin.execute("set session_replication_role = replica")
+    await chat.configure(token_issuer=ISSUER)
+
+    assert await chat.admin.fetchval("select issuer from engine.pinned_issuer") == ISSUER
+
+
+async def test_pinning_does_not_wait_long_for_who_reads_and_changes_nothing_then(
+    chat: Chat,
+) -> None:
+    await chat.admin.execute("alter function engine.pin_issuer() set lock_timeout = '50ms'")
+    reader = await chat.line("authenticator").open()
+    async with reader.transaction():
+        await assume(reader, OURS)
+        await reader.fetch("select from public.chat_sessions")
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await chat.configure(token_issuer=ISSUER)
+        # What is pinned already waits for nobody.
+        await chat.configure(token_issuer=None)
+
+    assert await chat.admin.fetchval("select token_issuer from engine.settings") is None
+    assert await chat.admin.fetchval("select issuer from engine.pinned_issuer") is None

@@ -15,7 +15,7 @@ import pytest
 
 from tests.faults.scene import SLOW, script
 from tests.streams.conftest import StreamScene
-from tests.support.identities import ADA, BOB
+from tests.support.identities import ADA, BOB, user
 from tests.support.processes import until
 from tests.support.service import ORIGIN, ServiceProcess
 from tests.support.stream_reader import Transcript
@@ -50,6 +50,22 @@ async def test_another_users_session_looks_like_one_that_is_not_there(scene: Str
     assert {(body["code"], body["message"]) for body in bodies} == {
         ("not_found", "There is no such session, or it is not yours.")
     }
+
+
+async def test_members_follow_their_organisations_session_and_who_has_left_does_not(
+    scene: StreamScene,
+) -> None:
+    service = await scene.services.ready()
+    starter, member = user("user_2eve", org_id="org_1"), user("user_2mallory", org_id="org_1")
+    session = await scene.chat.browser(starter).start_session()
+    path = f"/sessions/{session}/events"
+
+    for who in (starter, member):
+        reader = await scene.reader(service, session, who)
+        async with reader.open() as frames:
+            assert (await anext(frames)).event["type"] == "stream.opened"
+        left = _bearer(scene.sign_in.token(user(who.sub)))
+        assert (await _get(service, path, **left)).status_code == 404
 
 
 async def test_a_token_is_taken_from_the_header_alone(scene: StreamScene) -> None:

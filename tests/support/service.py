@@ -22,13 +22,14 @@ class SignIn:
     """An issuer of tokens on a port of its own."""
 
     def __init__(self, key: RSAPrivateKey, issuer: Issuer) -> None:
-        self._key = key
+        self.key = key
         self.url = issuer.url
 
     def token(self, who: Identity, *, older_s: int = 0) -> str:
         """Return a token for a minute from so many seconds ago."""
         now_s = int(time.time()) - older_s
-        return mint(self._key, self.url, Subject(who.sub), now_s=now_s)
+        subject = Subject(who.sub, (who.claims or {}).get("org_id"))
+        return mint(self.key, self.url, subject, now_s=now_s)
 
     def tokens(self, who: Identity) -> Callable[[], str]:
         """Return a function that gets a fresh token."""

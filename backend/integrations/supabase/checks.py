@@ -53,6 +53,9 @@ def check_pin(said: Diagnosis, issuer: str | None) -> Check:
     """
     name = "pinned issuer"
     advice = "Run `assistants migrate --pin-issuer` with CLERK_ISSUER set."
+    if "pinned_issuer" in said.model_fields_set and said.pinned_issuer != said.token_issuer:
+        found = f"the settings say {said.token_issuer}, and policies go by {said.pinned_issuer}"
+        return fails(name, found, advice)
     if said.token_issuer is None:
         found = "none: whatever token the project accepts counts in the tables"
         return warns(name, found, advice)

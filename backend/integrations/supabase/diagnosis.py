@@ -51,6 +51,8 @@ class Diagnosis(_Said):
     """All that were applied, others' too."""
     token_issuer: str | None = None
     """Whose tokens count; none: anybody's that the project accepts."""
+    pinned_issuer: str | None = None
+    """The same, as policies read it."""
     workers: int
     server_version: str
     now: AwareDatetime

@@ -17,7 +17,8 @@ async def pin_issuer(admin_url: str, issuer: str) -> None:
         issuer: The claim `iss`, such as https://clerk.example.com.
 
     Raises:
-        MigrationRefused: This is no address of an issuer, or the login may not set it.
+        MigrationRefused: This is no address of an issuer, the login may not set it, or somebody has
+            been reading for five seconds what is about to change.
         DatabaseUnavailable: The database cannot be reached.
     """
     connection = await connect(admin_url)
@@ -26,6 +27,9 @@ async def pin_issuer(admin_url: str, issuer: str) -> None:
     except asyncpg.CheckViolationError:
         said = "an issuer is scheme://host[:port], without a path or a slash at the end"
         raise MigrationRefused(f"CLERK_ISSUER: {said}.") from None
+    except asyncpg.LockNotAvailableError:
+        said = "something has been reading for five seconds, such as a backup; run it again"
+        raise MigrationRefused(f"The issuer cannot be pinned: {said}.") from None
     except asyncpg.PostgresError as error:
         raise MigrationRefused(f"The issuer cannot be pinned ({sqlstate_of(error)}).") from None
     finally:
