@@ -1,199 +1,95 @@
-"""Every cell of the tables in supabase/policies: who may do what with whose rows."""
+"""Every cell of tests/db/matrix: who may do what with whose rows, as the Data API switches roles.
 
-import asyncio
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
-
-import asyncpg
-import pytest
-
-from tests.support.chat import Chat, open_chat
-from tests.support.cluster import Database, PreparedCluster
-from tests.support.connections import connect
-from tests.support.identities import (
-    ADA,
-    ANONYMOUS,
-    BOB,
-    EMPTY_SUB,
-    NO_SUB,
-    ODD,
-    Identity,
-    assume,
-)
-
-if TYPE_CHECKING:
-    from uuid import UUID
-
-# What each identity gets: a number of rows, or the SQLSTATE of the refusal. `owner` and `odd` (an
-# id with quotes, spaces and an emoji) act on rows of their own, the others on Ada's. `overwrite` and
-# `wipe` name no row and reach one's own.
-CELLS = """
-table              command   anonymous  no_sub  empty_sub  other  owner  odd
-chat_sessions      select    42501      0       0          0      1      1
-chat_sessions      insert    42501      42501   42501      1      1      1
-chat_sessions      update    42501      0       0          0      1      1
-chat_sessions      delete    42501      0       0          0      1      1
-chat_sessions      overwrite 42501      0       0          1      1      1
-chat_sessions      wipe      42501      0       0          1      1      1
-chat_sessions      upsert    42501      42501   42501      42501  42501  42501
-chat_sessions      truncate  42501      42501   42501      42501  42501  42501
-messages           select    42501      0       0          0      2      2
-messages           insert    42501      42501   42501      42501  1      1
-messages           update    42501      0       0          0      2      2
-messages           delete    42501      0       0          0      2      2
-messages           overwrite 42501      0       0          2      2      2
-messages           wipe      42501      0       0          2      2      2
-messages           upsert    42501      42501   42501      42501  42501  42501
-messages           truncate  42501      42501   42501      42501  42501  42501
-assistants         select    42501      0       0          0      2      2
-assistants         insert    42501      42501   42501      1      1      1
-assistants         update    42501      0       0          0      2      2
-assistants         delete    42501      0       0          0      2      2
-assistants         overwrite 42501      0       0          2      2      2
-assistants         wipe      42501      0       0          2      2      2
-assistants         upsert    42501      42501   42501      42501  42501  42501
-assistants         truncate  42501      42501   42501      42501  42501  42501
-shared_assistants  select    42501      0       0          1      1      1
-shared_assistants  insert    42501      42501   42501      42501  42501  42501
-shared_assistants  update    42501      42501   42501      42501  42501  42501
-shared_assistants  delete    42501      42501   42501      42501  42501  42501
-shared_assistants  truncate  42501      42501   42501      42501  42501  42501
-runs               select    42501      0       0          0      1      1
-runs               insert    42501      42501   42501      42501  42501  42501
-runs               update    42501      42501   42501      42501  42501  42501
-runs               delete    42501      42501   42501      42501  42501  42501
+Attachments have a table of their own in test_storage_policies, what no browser reaches at all is in
+test_out_of_reach, columns are in test_grants.
 """
 
-_IDENTITIES = {
-    "anonymous": ANONYMOUS,
-    "no_sub": NO_SUB,
-    "empty_sub": EMPTY_SUB,
-    "other": BOB,
-    "owner": ADA,
-    "odd": ODD,
-}
-_FILTERS = {"shared_assistants": "id in (select $1::uuid)"}
-_COLUMNS = {
-    "chat_sessions": "title",
-    "messages": "metadata",
-    "assistants": "description",
-    "shared_assistants": "name",
-    "runs": "model",
-}
-_INSERTS = {
-    "chat_sessions": "(title) values ('x')",
-    "messages": "(session_id, content) values ('{session}', '\"x\"')",
-    "assistants": "(name) values ('x')",
-    "shared_assistants": "(name) values ('x')",
-    "runs": "(model) values ('x')",
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+import pytest_asyncio
+
+from tests.support.chat import open_chat
+from tests.support.cluster import PreparedCluster
+from tests.support.identities import ADA, BOB, ODD
+from tests.support.matrix import cells
+from tests.support.world import World
+
+CELLS = cells()
+_SEEN = ("chat_sessions", "messages", "assistants", "runs", "session_shares")
+_TENANTS = {
+    "owner": ("user_id", ADA.sub),
+    "other": ("user_id", BOB.sub),
+    "odd": ("user_id", ODD.sub),
+    "member": ("org_id", "org_1"),
+    "admin_v1": ("org_id", "org_1"),
 }
 
 
-def _cells() -> list[Any]:
-    heading, *rows = (line.split() for line in CELLS.strip().splitlines())
-    return [
-        pytest.param(table, command, who, expected, id=f"{who}-{command}-{table}")
-        for table, command, *results in rows
-        for who, expected in zip(heading[2:], results, strict=True)
-    ]
-
-
-class World:
-    """A database in which Ada, Bob and the odd one each have a session, a reply, assistants."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.sessions: dict[str, UUID] = {}
-        self.shared: dict[str, UUID] = {}
-
-    async def fill(self) -> None:
-        async with AsyncExitStack() as stack:
-            chat = await open_chat(self.database, stack)
-            for who in (ADA, BOB, ODD):
-                await self._settle(chat, who)
-
-    async def _settle(self, chat: Chat, who: Identity) -> None:
-        browser = chat.browser(who)
-        self.sessions[who.sub] = await browser.start_session()
-        await browser.say(self.sessions[who.sub])
-        await chat.worker.finish(await chat.worker.claim_one())
-        await browser.insert("assistants", name="private")
-        row = await browser.insert("assistants", name="shared", visibility="everyone")
-        self.shared[who.sub] = row["id"]
-
-
-@pytest.fixture(scope="module")
-def world(cluster: PreparedCluster) -> Iterator[World]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(cluster: PreparedCluster) -> AsyncIterator[World]:
     """Yield a world that each test leaves as it was: it rolls back."""
     with cluster.database() as database:
         made = World(database)
-        asyncio.run(made.fill())
+        async with AsyncExitStack() as stack:
+            await made.fill(await open_chat(database, stack))
         yield made
+        await made.close()
 
 
-@pytest.mark.parametrize(("table", "command", "who", "expected"), _cells())
-async def test_cell(world: World, table: str, command: str, who: str, expected: str) -> None:
-    identity = _IDENTITIES[who]
-    owner = ODD.sub if who == "odd" else ADA.sub
-    sql, values = _statement(world, table, command, owner)
-
-    assert await _attempt(world, identity, sql, values) == expected
-
-
-@pytest.mark.parametrize("who", ["owner", "other", "odd"])
-@pytest.mark.parametrize("table", ["chat_sessions", "messages", "assistants", "runs"])
-async def test_everything_that_a_user_sees_is_the_users_own(
-    world: World, table: str, who: str
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    ("whose", "table", "command", "who", "expected"),
+    [(it.whose, it.table, it.command, it.who, it.expected) for it in CELLS],
+    ids=[cell.id for cell in CELLS],
+)
+async def test_cell(
+    world: World, whose: str, table: str, command: str, who: str, expected: str
 ) -> None:
-    sql = f"select distinct user_id from public.{table}"
-    identity = _IDENTITIES[who]
-
-    connection = await connect(world.database.url("authenticator"))
-    async with connection.transaction():
-        await assume(connection, identity)
-        seen = [row["user_id"] for row in await connection.fetch(sql)]
-    await connection.close()
-
-    assert seen == [identity.sub]
+    assert await world.attempt(table, command, who, whose) == expected
 
 
-def _statement(world: World, table: str, command: str, owner: str) -> tuple[str, list[Any]]:
-    column = _COLUMNS[table]
-    where = _FILTERS.get(table, "user_id = $1")
-    key = world.shared[owner] if table in _FILTERS else owner
-    insert = f"insert into public.{table} {_INSERTS[table]}".format(session=world.sessions[owner])
-    # As the Data API writes it for `resolution=merge-duplicates`.
-    merge = f" on conflict (id) do update set id = excluded.id, {column} = excluded.{column}"
-    return {
-        "select": (f"select 1 from public.{table} where {where}", [key]),
-        "insert": (insert, []),
-        "update": (f"update public.{table} set {column} = {column} where {where}", [key]),
-        "delete": (f"delete from public.{table} where {where}", [key]),
-        "upsert": (insert + merge, []),
-        "truncate": (f"truncate public.{table}", []),
-        # Without a filter: the policy of the command stands alone, no column is read.
-        "overwrite": (f"update public.{table} set {column} = default", []),
-        "wipe": (f"delete from public.{table}", []),
-    }[command]
+# The seeds' list of policies, in its words: each is a section of the table about one's own rows.
+_RULES = {
+    "Chat sessions, SELECT: users see only their own sessions": {"select", "count", "embed"},
+    "Chat sessions, INSERT: users create sessions only with their own id": {"insert"},
+    "Chat sessions, UPDATE: users change only their own sessions": {"update", "overwrite"},
+    "Chat sessions, DELETE: users delete only their own sessions": {"delete", "wipe"},
+    "Messages, SELECT: users see messages of their own sessions only": {"select", "count", "embed"},
+    "Messages, INSERT: users add messages to their own sessions only": {"insert"},
+    "Messages, UPDATE: users change messages of their own sessions only": {"update", "overwrite"},
+    "Messages, DELETE: users delete messages of their own sessions only": {"delete", "wipe"},
+}
 
 
-async def _attempt(world: World, who: Identity, sql: str, values: list[Any]) -> str:
-    connection = await connect(world.database.url("authenticator"))
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
-        await assume(connection, who)
-        await _unhang(connection, who, sql)
-        return str((await connection.execute(sql, *values)).split()[-1])
-    except asyncpg.PostgresError as error:
-        return str(error.sqlstate)
-    finally:
-        await transaction.rollback()
-        await connection.close()
+@pytest.mark.parametrize("rule", _RULES)
+def test_the_table_holds_the_rule(rule: str) -> None:
+    section = [cell for cell in CELLS if cell.rule == rule]
+    table = rule.partition(",")[0].lower().replace(" ", "_")
+    own = {cell.command for cell in section if cell.group == "owner" and not cell.is_denied}
+    nobody = {cell.expected for cell in section if cell.group in {"anonymous", "uncounted"}}
+
+    assert {cell.table for cell in section} == {table}
+    assert own >= _RULES[rule]
+    assert nobody <= {"0", "42501"}
 
 
-async def _unhang(connection: Any, who: Identity, sql: str) -> None:
-    # A used assistant cannot be deleted, which is another rule than the policy's.
-    if sql.startswith("delete from public.assistants") and who.role == "authenticated":
-        await connection.execute("delete from public.chat_sessions")
+def test_every_row_has_another_user_and_everything_that_is_granted_has_somebody() -> None:
+    tried = {(cell.whose, cell.table, cell.command) for cell in CELLS}
+
+    assert {(it.whose, it.table, it.command) for it in CELLS if it.group == "stranger"} == tried
+    assert {cell.table for cell in CELLS if not cell.is_denied} >= set(_SEEN)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("who", _TENANTS)
+@pytest.mark.parametrize("table", _SEEN)
+async def test_everything_that_one_sees_belongs_to_one(world: World, table: str, who: str) -> None:
+    column, tenant = _TENANTS[who]
+    has_none = table == "assistants" and column == "org_id"
+
+    async with world.visit(world.visitors["organisation"][who]) as connection:
+        rows = await connection.fetch(f"select distinct {column} as it from public.{table}")
+
+    assert [row["it"] for row in rows] == ([] if has_none else [tenant])

@@ -2,7 +2,7 @@
 
 import json
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, Self
 
 import asyncpg
 
@@ -10,9 +10,34 @@ import asyncpg
 _PATIENCE = {"lock_timeout": "5s", "statement_timeout": "30s"}
 
 
+class BorrowedUrl(str):
+    """A URL that stands for a connection which is open already and stays so."""
+
+    __slots__ = ("connection",)
+    connection: Any
+
+    def __new__(cls, connection: Any) -> Self:
+        made = super().__new__(cls, "borrowed")
+        made.connection = connection
+        return made
+
+
 async def connect(url: str, **settings: str) -> Any:
     """Return a connection whose jsonb values are Python values."""
+    if isinstance(url, BorrowedUrl):
+        return url.connection
     connection = await asyncpg.connect(url, server_settings={**_PATIENCE, **settings})
+    return await _with_json(connection)
+
+
+async def connect_forgetful(url: str) -> Any:
+    """Return a connection that plans each statement anew, whatever has changed meanwhile."""
+    return await _with_json(
+        await asyncpg.connect(url, statement_cache_size=0, server_settings=_PATIENCE)
+    )
+
+
+async def _with_json(connection: Any) -> Any:
     await connection.set_type_codec(
         "jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
     )
