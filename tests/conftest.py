@@ -5,7 +5,10 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.mutants.summary import pytest_terminal_summary
 from tests.support.cluster import DEFAULT_MAJOR, ClusterPool, Database, PreparedCluster
+
+__all__ = ["pytest_terminal_summary"]
 
 
 @pytest.fixture(scope="session")

@@ -99,3 +99,11 @@ async def test_more_at_once_than_an_organisation_is_ever_admitted_is_not_told_to
 
     with pytest.raises(asyncpg.CheckViolationError, match="limit is 2 a minute per organisation"):
         await ada.say_all(await ada.start_session(), "a", "b", "c")
+
+
+async def test_what_slips_in_before_the_end_of_a_transaction_is_refused_there(chat: Chat) -> None:
+    await chat.configure(org_messages_per_minute=1)
+    settle = "select engine.settle_runs('org_1', 1)"
+    await chat.admin.execute(settle)
+
+    assert (await refused(chat.admin.execute(settle))).limit == "org_messages_per_minute"

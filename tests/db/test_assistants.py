@@ -79,6 +79,16 @@ async def test_a_tool_is_of_an_allowed_type_and_carries_no_other_key(
     assert refused.value.sqlstate == "23514"
 
 
+async def test_a_tool_that_the_operator_does_not_allow_is_refused(chat: Chat) -> None:
+    tool = {"type": "file_search"}
+    await chat.configure(user_tools=["function", "file_search"])
+    await chat.ada.insert("assistants", name="Mine", tools=[tool])
+    await chat.configure(user_tools=["function"])
+
+    with pytest.raises(asyncpg.CheckViolationError, match="not on the list of allowed tools"):
+        await chat.ada.insert("assistants", name="Mine", tools=[tool])
+
+
 @pytest.mark.parametrize("tools", [{}, "function", 1], ids=str)
 async def test_tools_are_a_list(empty_chat: Chat, tools: Any) -> None:
     with pytest.raises(asyncpg.PostgresError) as refused:

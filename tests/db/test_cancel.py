@@ -1,5 +1,7 @@
 """Cancelling a run, by its owner, in each of its states."""
 
+from uuid import UUID
+
 import pytest
 
 from tests.support.chat import Chat
@@ -98,6 +100,25 @@ async def test_a_run_that_has_ended_stays_as_it_is(chat: Chat, status: str) -> N
     assert (await chat.ada.cancel(claim["run_id"]))["status"] == status
 
     assert await chat.run(claim["run_id"]) == before
+
+
+async def test_a_browser_sees_that_a_waiting_run_is_being_cancelled_and_no_other(
+    chat: Chat,
+) -> None:
+    async def shown() -> list[str]:
+        rows = await chat.ada.fetch("select status from public.runs order by queued_no")
+        return [row["status"] for row in rows]
+
+    claim = await chat.claimed()
+    await chat.ada.say(UUID(claim["session_id"]))
+    assert await shown() == ["running", "waiting"]
+    for run in await chat.runs(claim["session_id"]):
+        await chat.ada.cancel(run["id"])
+    assert await shown() == ["cancelling", "cancelling"]
+
+    await chat.worker.finish(claim)
+
+    assert await shown() == ["cancelled", "cancelled"]
 
 
 async def test_cancelling_twice_changes_nothing_more(chat: Chat) -> None:

@@ -19,6 +19,9 @@ _PRIVILEGES = {
     "public.session_shares": {"authenticated": "select delete", "service_role": "select delete"},
     "public.shared_assistants": {"authenticated": "select", "service_role": "select"},
     "public.runs": {"authenticated": "select", "service_role": "select"},
+    # asked by policies
+    "engine.caller": {"authenticated": "select"},
+    "engine.pinned_issuer": {"authenticated": "select"},
     "engine.runs": {},
     "engine.run_steps": {},
     "engine.events": {},

@@ -24,6 +24,7 @@ async def test_role_owner_order_and_time_come_from_the_database(chat: Chat) -> N
     assert (row["parent_id"], row["run_id"], row["starts_run"]) == (None, None, True)
     assert row["content"] == text("Hello")
     assert row["position"] > 0
+    assert row["updated_at"] == row["created_at"]
 
 
 async def test_owner_and_organisation_are_the_sessions_whoever_writes(chat: Chat) -> None:

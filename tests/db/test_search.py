@@ -71,6 +71,7 @@ async def test_the_newest_come_first_and_pages_go_on_where_the_last_one_ended(ch
     before = None
     while page := await chat.ada.search("dragon", p_limit=2, p_before=before):
         pages += page
+        assert len(pages) <= len(ids)
         before = (await chat.message(page[-1]))["position"]
 
     assert pages == ids[::-1]

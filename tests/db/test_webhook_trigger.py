@@ -263,6 +263,17 @@ async def test_a_service_that_has_got_a_webhook_wakes_the_workers_that_listen(ch
     assert await listener.heard() == ["run"]
 
 
+async def test_a_message_waits_in_the_queue_of_the_sender(chat: Chat) -> None:
+    install_pg_net(chat.database)
+    install_vault(chat.database)
+    for name, secret in _CONFIGURED.items():
+        await chat.admin.execute("select vault.create_secret($1, $2)", secret, name)
+
+    await chat.ada.say(await chat.ada.start_session())
+
+    assert await chat.admin.fetchval("select count(*) from net.http_request_queue") == 1
+
+
 async def _say_and_break_off(chat: Chat, session: UUID) -> None:
     async with chat.ada.transaction() as connection:
         await connection.execute(

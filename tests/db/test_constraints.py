@@ -1,0 +1,141 @@
+"""What no row says, whoever writes it: each check of each table refuses by itself."""
+
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.support.chat import Chat
+from tests.support.worker import delta
+
+# A table, and what is refused in its rows: the column of the check, and values that break it.
+_REFUSED = {
+    "engine.admissions": {"scope": ["'nobody'"]},
+    "engine.events": {"seq": ["0"], "type": ["'message'", "'Message.delta'"]},
+    "engine.run_steps": {
+        "data": ["'[]'", "jsonb_build_object('x', repeat('x', 1048577))"],
+        "position": ["-1"],
+        "status": ["'running'"],
+        "type": ["'text'"],
+    },
+    "engine.runs": {
+        "cancel_reason": ["'bored'"],
+        "error": ["'Bad'", "''", "repeat('x', 65)"],
+        "lease_until": ["null"],
+        "origin": ["'dream'"],
+        "status": ["'lost', lease_until = null"],
+    },
+    "engine.settings": {
+        "backoff_limit_s": ["-1", "3601"],
+        "backoff_s": ["-1", "61"],
+        "event_ttl_s": ["0", "86401"],
+        "id": ["false"],
+        "max_failures": ["0", "101"],
+        "org_messages_per_day": ["0", "1000001"],
+        "org_messages_per_minute": ["0", "1000001"],
+        "org_open_runs": ["0", "1000001"],
+        "run_ttl_s": ["0", "86401"],
+        "token_issuer": ["'clerk.example.com'", "'https://clerk.example.com/'"],
+        "user_assistants_per_day": ["0", "1000001"],
+        "user_messages_per_day": ["0", "1000001"],
+        "user_messages_per_minute": ["0", "1000001"],
+        "user_open_runs": ["0", "1000001"],
+        "user_sessions_per_day": ["0", "1000001"],
+    },
+    "engine.workers": {"name": ["''", "repeat('x', 201)"]},
+    "public.assistants": {
+        "description": ["repeat('x', 513)"],
+        "instructions": ["repeat('x', 262145)"],
+        "metadata": ["'[]'", "jsonb_build_object('x', repeat('x', 16385))"],
+        "model": ["'demo'", "'offline: demo'"],
+        "name": ["''", "repeat('x', 257)"],
+        "tools": ["'{}'", "jsonb_build_array(repeat('x', 262145))"],
+        "user_id": ["''"],
+        "visibility": ["'friends'"],
+    },
+    "public.chat_sessions": {
+        "metadata": ["'[]'", "jsonb_build_object('x', repeat('x', 16385))"],
+        "org_id": ["'user_2ada'"],
+        "status": ["'closed'"],
+        "title": ["''", "repeat('x', 201)"],
+        "user_id": ["''", "'org_1'"],
+        "while_running": ["'hope'"],
+    },
+    "public.messages": {
+        "client_id": ["''", "repeat('x', 65)"],
+        "content": ["'{}'", """jsonb_build_array('{"type": "text"}'::jsonb)"""],
+        "error": ["'Bad'", "repeat('x', 65)"],
+        "metadata": ["'[]'", "jsonb_build_object('x', repeat('x', 16385))"],
+        "ordinal": ["-1"],
+        "reason": ["repeat('x', 65)"],
+        "role": ["'system'"],
+        "status": ["'failed'"],
+    },
+}
+_TEXT = "'type', 'text', 'text', repeat('x', {})"
+_COLUMNS_CHECKED = """
+select c.connamespace::regnamespace || '.' || r.relname as "table", c.conname as name
+from pg_constraint c join pg_class r on r.oid = c.conrelid
+where c.contype = 'c' and c.connamespace in ('public'::regnamespace, 'engine'::regnamespace)
+"""
+# A check of two columns, which PostgreSQL names after the table alone.
+_OF_TWO = {"lease_until": "runs_check"}
+
+_STEP: dict[str, Any] = {
+    "position": 0,
+    "type": "tool_call",
+    "status": "completed",
+    "data": {"call_id": "a", "name": "roll_dice", "arguments": {}, "output": 1},
+}
+
+
+def _check_of(table: str, column: str) -> str:
+    return _OF_TWO.get(column, f"{table.partition('.')[2]}_{column}_check")
+
+
+async def _fill(chat: Chat) -> None:
+    """Each table has a row, and nothing but constraints looks at what is written."""
+    await chat.ada.insert("assistants", name="Mine")
+    claim = await chat.claimed()
+    await chat.worker.checkpoint(claim, [_STEP], events=[delta(1, claim["run_id"], "x")])
+    await chat.worker.call("report_worker", "worker_1")
+    await chat.admin.execute("set session_replication_role = replica")
+
+
+@pytest.mark.parametrize("table", _REFUSED)
+async def test_no_row_says_this_whoever_writes_it(chat: Chat, table: str) -> None:
+    await _fill(chat)
+
+    for column, values in _REFUSED[table].items():
+        for value in values:
+            with pytest.raises(asyncpg.CheckViolationError) as raised:
+                await chat.admin.execute(f"update {table} set {column} = {value}")
+            assert raised.value.as_dict()["constraint_name"] == _check_of(table, column), value
+
+
+@pytest.mark.parametrize(("role", "limit"), [("user", 262144), ("assistant", 1048576)])
+async def test_a_message_is_no_longer_than_its_role_allows(
+    chat: Chat, role: str, limit: int
+) -> None:
+    await _fill(chat)
+    await chat.admin.execute("update messages set role = $1", role)
+    fits, exceeds = (
+        f"jsonb_build_array(jsonb_build_object({_TEXT}))".format(n) for n in (limit - 100, limit)
+    )
+
+    await chat.admin.execute(f"update messages set content = {fits}")
+    with pytest.raises(asyncpg.CheckViolationError) as raised:
+        await chat.admin.execute(f"update messages set content = {exceeds}")
+
+    assert raised.value.as_dict()["constraint_name"] == "messages_check"
+
+
+async def test_each_check_is_broken_here(empty_chat: Chat) -> None:
+    found = {(row["table"], row["name"]) for row in await empty_chat.admin.fetch(_COLUMNS_CHECKED)}
+    broken = {
+        (table, _check_of(table, column))
+        for table, columns in _REFUSED.items()
+        for column in columns
+    }
+
+    assert broken | {("public.messages", "messages_check")} == found
