@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.mutants import kinds
 from tests.mutants.trial import Trial
-from tests.mutants.verdicts import Verdicts
+from tests.mutants.verdicts import demand_deaths
 
 # What a test leaves behind that fails half-way.
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
@@ -17,8 +16,4 @@ KINDS = ["policies", "row-level security", "conditions of views"]
 async def test_every_mutant_dies(
     trial: Trial, kind: str, record_property: Callable[[str, object], None]
 ) -> None:
-    verdicts = Verdicts(kind, kinds.KINDS[kind])
-    await verdicts.collect(trial)
-    record_property("mutants", str(verdicts))
-
-    assert not verdicts.faults, "\n".join(verdicts.faults)
+    await demand_deaths(trial, kind, record_property)

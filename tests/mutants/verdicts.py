@@ -1,7 +1,9 @@
 """All mutants of one kind are tried; what survives must be known to change nothing."""
 
+from collections.abc import Callable
+
 from tests.mutants.equivalent import EQUIVALENT
-from tests.mutants.kinds import Kind
+from tests.mutants.kinds import KINDS, Kind
 from tests.mutants.trial import Trial
 
 # A mutant that is thought to change nothing is shown to this many of the nearest checks.
@@ -47,3 +49,14 @@ class Verdicts:
     def __str__(self) -> str:
         died = f"{self.killed} killed ({self.by_rules} by rules about the catalogue)"
         return f"{self.name}: {self.made} mutants, {died}, {self.equivalent} equivalent"
+
+
+async def demand_deaths(
+    trial: Trial, kind: str, record_property: Callable[[str, object], None]
+) -> None:
+    """Every mutant of this kind dies, but for those that are known to change nothing."""
+    verdicts = Verdicts(kind, KINDS[kind])
+    await verdicts.collect(trial)
+    record_property("mutants", str(verdicts))
+
+    assert not verdicts.faults, "\n".join(verdicts.faults)
