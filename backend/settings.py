@@ -228,7 +228,7 @@ def load_owner(data: Path | None = None) -> OwnerSettings:
         stack = data_folder(data) / STACK_FILE
         if any(os.environ.get(name) for name in _PROJECTS) or not stack.exists():
             raise SettingsInvalid(
-                f"ADMIN_DATABASE_URL is not set, and there is no local stack in {stack.parent}."
+                f"ADMIN_DATABASE_URL is not set, and no local stack runs in {stack.parent}."
             )
     return _validated(OwnerSettings, _values(data))
 
@@ -266,7 +266,7 @@ def _values(data: Path | None) -> dict[str, Any]:
     if data is not None:
         raise SettingsInvalid(f"There is no stack in {data}: run `assistants up --data {data}`.")
     raise SettingsInvalid(
-        f"DATABASE_URL is not set, nor SUPABASE_URL, and there is no local stack in {stack.parent}."
+        f"DATABASE_URL is not set, nor SUPABASE_URL, and no local stack runs in {stack.parent}."
     )
 
 

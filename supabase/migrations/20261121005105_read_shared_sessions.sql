@@ -36,7 +36,7 @@ declare
     v_after integer := greatest(p_after, 0);
     v_most integer := least(greatest(coalesce(p_limit, 100), 1), 100);
     v_bytes integer := 0;
-    v_shown jsonb[] := '{}';
+    v_shown jsonb[] := array[]::jsonb[];
     v_is_more boolean := false;
     v_row record;
 begin

@@ -21,6 +21,9 @@ CHANGED = {"content": "Changed"}
 """What it may change; add your columns."""
 
 ADA, BOB = "user_2ada", "user_2bob"
+URL = os.environ.get("ADMIN_DATABASE_URL", "")
+if not URL:
+    pytest.exit("Set ADMIN_DATABASE_URL: the owner's login to a database with the migration.", 4)
 Step = Callable[["Scene"], Awaitable[None]]
 
 
@@ -71,7 +74,7 @@ def play(step: Step) -> None:
     """Run the step in a transaction that is rolled back, with an empty table and a row of Ada's."""
 
     async def run() -> None:
-        connection = await asyncpg.connect(os.environ["ADMIN_DATABASE_URL"])
+        connection = await asyncpg.connect(URL)
         try:
             issuer = await connection.fetchval("select token_issuer from engine.settings")
             transaction = connection.transaction()

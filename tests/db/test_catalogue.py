@@ -98,6 +98,7 @@ _UNINDEXED = {
     ("chat_sessions", "status"),
     ("chat_sessions", "user_id"),
     ("messages", "author_id"),
+    ("messages", "role"),
     ("messages", "user_id"),
     ("session_shares", "created_by"),
     ("session_shares", "user_id"),

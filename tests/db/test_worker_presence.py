@@ -156,6 +156,7 @@ async def test_the_probe_learns_the_versions_of_the_schema(chat: Chat) -> None:
         "schema_version": versions[-1],
         "schema_versions": versions,
         "token_issuer": None,
+        "pinned_issuer": None,
         "workers": 0,
     }
 
@@ -167,5 +168,6 @@ async def test_the_probe_answers_where_no_migration_was_recorded(chat: Chat) -> 
         "schema_version": None,
         "schema_versions": [],
         "token_issuer": None,
+        "pinned_issuer": None,
         "workers": 0,
     }
