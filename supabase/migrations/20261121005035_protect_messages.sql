@@ -34,14 +34,18 @@ drop policy if exists "members write to active sessions as themselves" on public
 create policy "members write to active sessions as themselves" on public.messages
 for insert to authenticated
 with check (
-    tenant_id = (select c.tenant_id from engine.caller as c)
-    and author_id = (select c.id from engine.caller as c)
+    (tenant_id, author_id) = (
+        select
+            c.tenant_id,
+            c.id
+        from engine.caller as c
+    )
     and role = 'user'
     and exists (
         select from public.chat_sessions as s
         where
             s.id = messages.session_id
-            and s.tenant_id = (select c.tenant_id from engine.caller as c)
+            and s.tenant_id = messages.tenant_id
             and s.status = 'active'
     )
 );

@@ -36,8 +36,12 @@ drop policy if exists "members start sessions as themselves" on public.chat_sess
 create policy "members start sessions as themselves" on public.chat_sessions
 for insert to authenticated
 with check (
-    tenant_id = (select c.tenant_id from engine.caller as c)
-    and user_id = (select c.id from engine.caller as c)
+    (tenant_id, user_id) = (
+        select
+            c.tenant_id,
+            c.id
+        from engine.caller as c
+    )
 );
 
 drop policy if exists "members change active sessions, starters and admins all" on public.chat_sessions;

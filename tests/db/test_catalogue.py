@@ -183,7 +183,9 @@ def test_every_policy_asks_for_the_identity_once_a_statement(catalogue: Database
     ):
         if name == _PIN:
             continue
-        wrapped = re.findall(r"\(\s*SELECT c\.\w+\s+FROM engine\.caller c\)", expression)
+        wrapped = re.findall(
+            r"\(\s*SELECT c\.\w+(?:,\s+c\.\w+)?\s+FROM engine\.caller c\)", expression
+        )
         assert wrapped, name
         assert expression.count("engine.") == len(wrapped), name
         assert "auth." not in expression, name
