@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from backend.errors import SettingsInvalid
+from backend.model_settings import ModelSettings, address, without_blanks
 
 DATA_VARIABLE = "ASSISTANTS_DATA"
 STACK_FILE = "stack.json"
@@ -41,11 +42,6 @@ def _database_url(url: SecretStr | None) -> SecretStr | None:
     return url
 
 
-def _without_blanks(value: Any) -> Any:
-    # As a file of variables says that there is none.
-    return None if value == "" else value
-
-
 class ProbeSettings(BaseSettings):
     """What is needed to ask a process of the same container whether it is well."""
 
@@ -57,7 +53,7 @@ class ProbeSettings(BaseSettings):
     """Touched by a worker every other second; empty for none."""
 
 
-class Settings(ProbeSettings):
+class Settings(ModelSettings, ProbeSettings):
     """What a process needs to know; each field is the environment variable in upper case."""
 
     database_url: SecretStr | None = None
@@ -76,8 +72,6 @@ class Settings(ProbeSettings):
     webhook_secret_previous: SecretStr | None = None
     """Still taken while the secret is being changed."""
     realtime_broadcast: Literal["auto", "off"] = "auto"
-    openai_api_key: SecretStr | None = None
-    openai_base_url: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_folder: str = "Logs"
     """Where errors are kept as well, in files that rotate; empty for none."""
@@ -112,25 +106,21 @@ class Settings(ProbeSettings):
         "clerk_issuer",
         "webhook_secret",
         "webhook_secret_previous",
-        "openai_api_key",
-        "openai_base_url",
         mode="before",
     )
     @classmethod
     def _is_said(cls, value: Any) -> Any:
-        return _without_blanks(value)
+        return without_blanks(value)
 
     @field_validator("database_url")
     @classmethod
     def _is_database(cls, url: SecretStr | None) -> SecretStr | None:
         return _database_url(url)
 
-    @field_validator("openai_base_url", "supabase_url")
+    @field_validator("supabase_url")
     @classmethod
     def _is_address(cls, url: str | None) -> str | None:
-        if url and not (url.startswith(("http://", "https://")) and urlsplit(url).netloc):
-            raise ValueError("it is no address: http:// or https:// and a host")
-        return url
+        return address(url) if url else url
 
     @field_validator("allowed_origins")
     @classmethod
@@ -168,7 +158,7 @@ class OwnerSettings(BaseSettings):
     @field_validator("clerk_issuer", mode="before")
     @classmethod
     def _is_said(cls, value: Any) -> Any:
-        return _without_blanks(value)
+        return without_blanks(value)
 
     @field_validator("admin_database_url")
     @classmethod

@@ -3,6 +3,7 @@
 worker.py       answers messages
 service.py      answers HTTP, and messages too where it is told to
 models.py       who serves which model
+accounts.py     with which providers there is an account
 connections.py  the way to the database
 owner.py        migrate
 webhook.py      sets up both sides of the webhook

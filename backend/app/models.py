@@ -1,41 +1,83 @@
 """Who serves which model."""
 
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+
+import structlog
+
+from backend.app.accounts import HOSTED, OFFLINE, accounts, open_provider, variable_of
 from backend.devkit.offline_model import OfflineModel
+from backend.domain.successors import successors
 from backend.errors import ModelNotFound
+from backend.model_settings import COMPATIBLE
 from backend.ports.clock import Clock
 from backend.ports.models import LLMProvider, ModelCatalogue
 from backend.settings import Settings
+from backend.telemetry.names import MODEL_NOT_SERVED, MODEL_REPLACED
+
+_log = structlog.get_logger()
 
 
 class PrefixCatalogue:
     """Finds the provider by what stands before the colon of a model id."""
 
-    def __init__(self, providers: dict[str, LLMProvider]) -> None:
+    def __init__(
+        self, providers: Mapping[str, LLMProvider], replaced: Mapping[str, str] | None = None
+    ) -> None:
+        """Ready.
+
+        Args:
+            providers: By prefix.
+            replaced: Which model answers in place of which.
+        """
         self._providers = providers
+        self._replaced = replaced or {}
+        self._told: set[str] = set()
 
     def find(self, model: str) -> tuple[LLMProvider, str]:
-        """Return the provider and its own name for the model.
+        """Return the provider and its own name for the model, or for its successor.
 
         Raises:
-            ModelNotFound: No provider has this prefix.
+            ModelNotFound: No provider has this prefix; the message says what to do.
         """
-        prefix, _, name = model.partition(":")
+        found = self._replaced.get(model, model)
+        if found != model and model not in self._told:
+            self._told.add(model)
+            _log.info(MODEL_REPLACED, model=model, successor=found)
+        prefix, _, name = found.partition(":")
         if prefix not in self._providers or not name:
-            raise ModelNotFound(f"No provider serves {prefix!r}.")
+            said = self._advice(found)
+            _log.warning(MODEL_NOT_SERVED, model=model, said=said)
+            raise ModelNotFound(said)
         return self._providers[prefix], name
+
+    def _advice(self, model: str) -> str:
+        prefix, colon, _ = model.partition(":")
+        if not colon:
+            known = {it.partition(":")[2]: it for it in self._replaced.values()}
+            near = [known[name] for name in get_close_matches(model, known)]
+            return f"{model!r} is no model id, which is provider:name.{_near(near)}"
+        if prefix in self._providers:
+            return f"{model!r} names its provider alone."
+        if variable := variable_of(prefix):
+            return f"No provider serves {prefix!r} here: set {variable}."
+        near = get_close_matches(prefix, {*self._providers, *HOSTED, COMPATIBLE})
+        return f"No provider is called {prefix!r}.{_near(near)}"
 
 
 def catalogue(settings: Settings, clock: Clock) -> ModelCatalogue:
-    """Return who serves which model."""
-    providers: dict[str, LLMProvider] = {
-        "offline": OfflineModel(clock, trials=settings.offline_trials)
-    }
-    if settings.openai_api_key:
-        # Who has no key does not pay for the import: a second, and 40 MB.
-        from backend.integrations.models.openai import OpenAIProvider  # noqa: PLC0415
-        from backend.integrations.models.rehearsal import rehearse  # noqa: PLC0415
+    """Return who serves which model.
 
-        rehearse()
-        key = settings.openai_api_key.get_secret_value()
-        providers["openai"] = OpenAIProvider(key, base_url=settings.openai_base_url)
-    return PrefixCatalogue(providers)
+    Raises:
+        SettingsInvalid: A provider's keys cannot be had, or a server has another provider's name.
+    """
+    providers: dict[str, LLMProvider] = {
+        OFFLINE: OfflineModel(clock, trials=settings.offline_trials)
+    }
+    for prefix, account in accounts(settings).items():
+        providers[prefix] = open_provider(prefix, account, clock)
+    return PrefixCatalogue(providers, successors(settings.model_aliases))
+
+
+def _near(found: Iterable[str]) -> str:
+    return f" Near: {', '.join(found)}." if found else ""

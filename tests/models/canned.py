@@ -78,10 +78,19 @@ class Canned:
     def __init__(self) -> None:
         self.requests: list[dict[str, Any]] = []
         """Bodies, with the headers under `headers` and the address under `path`."""
-        self.base_url = ""
+        self.url = ""
         self.was_left = asyncio.Event()
         """A client closed its connection before the answer was whole."""
         self._answer: Answer = _refuse
+
+    @property
+    def base_url(self) -> str:
+        """What OpenAI's provider is given."""
+        return self.url_of("openai")
+
+    def url_of(self, provider: str) -> str:
+        """Return what this provider is given as its address."""
+        return f"{self.url}/v1" if provider in ("openai", "compatible") else self.url
 
     def will_stream(self, *events: Any) -> None:
         """Every stream has these events, and then ends as if nothing were missing."""
@@ -128,7 +137,7 @@ async def canned_server() -> AsyncIterator[Canned]:
     """Yield a server on a free port."""
     canned = Canned()
     server = await asyncio.start_server(canned.serve, "127.0.0.1", 0)
-    canned.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    canned.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server:
         yield canned
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from tests.models.accounts import Accounts
+from tests.models.accounts import PROVIDERS, Accounts
 from tests.models.canned import Canned, canned_server
 from tests.models.servers import Scripted, Unreliable, scripted_server, unreliable_server
 
@@ -49,3 +49,17 @@ async def accounts() -> AsyncIterator[Accounts]:
     made = Accounts()
     yield made
     await made.close()
+
+
+@pytest.fixture(params=PROVIDERS)
+def name(request: pytest.FixtureRequest) -> str:
+    """Return the name of each provider that asks over HTTP."""
+    return str(request.param)
+
+
+@pytest.fixture(params=["llmock", "aimock"])
+def mock(
+    request: pytest.FixtureRequest, unreliable: Unreliable, scripted: Scripted
+) -> Unreliable | Scripted:
+    """Return each of the mock servers that others wrote."""
+    return unreliable if request.param == "llmock" else scripted

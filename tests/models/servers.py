@@ -1,5 +1,6 @@
 """Two mock servers of other makers, each as a process of its own, told what to do over HTTP."""
 
+import json
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx2
 
@@ -20,16 +21,25 @@ with LLMockServer() as server:
     print(server.url, flush=True)
     sys.stdin.read()
 """
+USAGE = {"input_tokens": 21, "output_tokens": 5}
+"""What aimock counts where it is not told otherwise."""
 _URL = re.compile(r"http://127\.0\.0\.1:\d+")
 
 
 class Control:
     """A mock's own addresses, by which tests tell it what to do."""
 
+    folders: ClassVar[Mapping[str, str]] = {"openai": "/v1", "compatible": "/v1"}
+    """Where it speaks as which provider; the others' lies at its root."""
+
     def __init__(self, url: str, prefix: str) -> None:
-        self.base_url = f"{url}/v1"
-        """What the provider is given."""
+        self._url = url
+        self.base_url = self.url_of("openai")
         self._client = httpx2.Client(base_url=f"{url}/{prefix}/", trust_env=False, timeout=30)
+
+    def url_of(self, provider: str) -> str:
+        """Return what this provider is given as its address."""
+        return self._url + self.folders.get(provider, "")
 
     def close(self) -> None:
         self._client.close()
@@ -48,9 +58,25 @@ class Control:
 class Unreliable(Control):
     """llmock: fails on demand, and judges how its client coped."""
 
+    folders: ClassVar[Mapping[str, str]] = {
+        **Control.folders,
+        "anthropic": "/anthropic",
+        "mistral": "/mistral",
+    }
+
     def will(self, *behaviours: Mapping[str, Any]) -> None:
         """The next requests meet these, in this order."""
         self._post("scenario", {"behaviors": list(behaviours)})
+
+    def will_answer(self, asked: str, text: str, *calls: Mapping[str, Any]) -> None:  # noqa: ARG002
+        """The next request is answered so, whatever it asks.
+
+        Args:
+            asked: For the other mock.
+            text: The words, if any.
+            calls: Name and arguments of each.
+        """
+        self.will({"type": "reply", "text": text or None, "tool_calls": list(calls)})
 
     def will_fail(self, status: int, **details: Any) -> None:
         """The next request is answered with an error."""
@@ -86,6 +112,23 @@ class Scripted(Control):
         match = {"userMessage": asked, "hasToolResult": after_tools}
         fixture = {"match": match, "response": response, **delivery}
         self._post("fixtures", {"fixtures": [fixture]})
+
+    def will_answer(self, asked: str, text: str, *calls: Mapping[str, Any]) -> None:
+        """Whoever asks this is answered so.
+
+        Args:
+            asked: A part of the user's last message.
+            text: The words, if any.
+            calls: Name and arguments of each.
+        """
+        made = [
+            {"id": f"call_{number}", "name": it["name"], "arguments": json.dumps(it["arguments"])}
+            for number, it in enumerate(calls)
+        ]
+        said = {"content": text} if text else {}
+        for after_tools in (False, True):
+            response = {**said, **({"toolCalls": made} if made else {}), "usage": USAGE}
+            self.will_say(asked, response, after_tools=after_tools, chunkSize=4)
 
     def will_fail(self, status: int, **error: str | None) -> None:
         """The next request is answered with this error of OpenAI's."""

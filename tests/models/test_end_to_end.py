@@ -1,8 +1,9 @@
-"""A user's message, a real worker and a server that speaks OpenAI's API: one stored answer."""
+"""A user's message, a real worker and a server that speaks a provider's API: one stored answer."""
 
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +31,7 @@ TOOL = {
 
 @pytest_asyncio.fixture
 async def scene(database: Database) -> AsyncIterator[Scene]:
-    """Yield a project whose assistant is OpenAI's."""
+    """Yield a project whose assistant is OpenAI's, until a test says otherwise."""
     service_url = await create_service_role(database.url("postgres"))
     async with AsyncExitStack() as stack:
         chat = await open_chat(database, stack)
@@ -42,11 +43,14 @@ async def scene(database: Database) -> AsyncIterator[Scene]:
         yield Scene(chat, workshop, stack)
 
 
-def start_worker(scene: Scene, server: Control, **settings: str) -> WorkerProcess:
-    """Return a worker with an account at this server."""
-    return scene.workshop.start(
-        OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.base_url, OPENAI_LOG="debug", **settings
-    )
+def start_worker(
+    scene: Scene, server: Control, name: str = "openai", **settings: str
+) -> WorkerProcess:
+    """Return a worker with an account at this server, whose libraries say all that they can."""
+    account = {f"{name}_api_key": KEY, f"{name}_base_url": server.url_of(name)}
+    told = {variable.upper(): value for variable, value in account.items()}
+    loud = {"OPENAI_LOG": "debug", "ANTHROPIC_LOG": "debug", "MISTRAL_DEBUG": "true"}
+    return scene.workshop.start(**{**told, **loud, "LOG_LEVEL": "DEBUG", **settings})
 
 
 async def answer_of(scene: Scene, session: UUID) -> tuple[str, str | None, dict[str, Any] | None]:
@@ -57,17 +61,20 @@ async def answer_of(scene: Scene, session: UUID) -> tuple[str, str | None, dict[
 
 
 async def test_a_message_gets_one_stored_answer_with_what_it_cost(
-    scene: Scene, scripted: Scripted
+    scene: Scene, scripted: Scripted, name: str
 ) -> None:
+    await scene.chat.admin.execute("update public.assistants set model = $1", f"{name}:gpt-5.4")
     usage = {"input_tokens": 21, "output_tokens": 5}
-    scripted.will_say("Brocken", {"content": "1,141 metres. 🏔️", "usage": usage}, chunkSize=3)
+    scripted.will_say("Brocken", {"content": "1,141 metres. 🏔️", "usage": usage}, chunkSize=4)
     session = await scene.ask(QUESTION)
-    worker = start_worker(scene, scripted)
+    worker = start_worker(scene, scripted, name)
     await scene.until_idle()
+    # aimock counts nothing for Mistral's client.
+    counted = {"input_tokens": 0, "output_tokens": 0} if name == "mistral" else usage
     assert await answer_of(scene, session) == (
         "1,141 metres. 🏔️",
         None,
-        {"input_tokens": 21, "cached_tokens": 0, "output_tokens": 5, "reasoning_tokens": 0},
+        {"cached_tokens": 0, "reasoning_tokens": 0, **counted},
     )
     (request,) = scripted.requests()
     assert request["body"]["model"] == "gpt-5.4"
@@ -133,6 +140,43 @@ async def test_a_tool_is_asked_for_and_its_result_answered(
     # A server that cuts characters in two makes the client warn, which must not quote the user.
     assert "Brocken" not in worker.log_text()
     await scene.assert_sound()
+
+
+async def test_a_key_is_replaced_without_a_restart(
+    scene: Scene, unreliable: Unreliable, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("sk-of-yesterday", "utf-8")
+    worker = start_worker(scene, unreliable, OPENAI_API_KEY="", OPENAI_API_KEY_FILE=str(secret))
+    unreliable.will_fail(401)
+    refused = await scene.ask(QUESTION)
+    await scene.until_idle()
+    assert (await answer_of(scene, refused))[1] == "model_refused"
+
+    secret.write_text(KEY, "utf-8")
+    unreliable.will_answer("", "1,141 metres.")
+    session = await scene.ask(QUESTION)
+    await scene.until_idle()
+    assert (await answer_of(scene, session))[:2] == ("1,141 metres.", None)
+    assert "sk-of-yesterday" not in worker.log_text()
+    assert KEY not in worker.log_text()
+    await scene.assert_sound()
+
+
+async def test_a_retired_model_is_answered_for_by_its_successor(
+    scene: Scene, scripted: Scripted
+) -> None:
+    model = "openai:gpt-4-1106-preview"
+    await scene.chat.admin.execute("update public.assistants set model = $1", model)
+    scripted.will_say("Brocken", {"content": "1,141 metres."})
+    session = await scene.ask(QUESTION)
+    worker = start_worker(scene, scripted)
+    await scene.until_idle()
+    assert (await answer_of(scene, session))[:2] == ("1,141 metres.", None)
+    (request,) = scripted.requests()
+    assert request["body"]["model"] == "gpt-5.6-sol"
+    (told,) = worker.logged("model.replaced")
+    assert (told["model"], told["successor"]) == (model, "openai:gpt-5.6-sol")
 
 
 async def test_a_refused_key_ends_the_run_at_once(scene: Scene, unreliable: Unreliable) -> None:

@@ -173,6 +173,8 @@ async def test_the_log_tells_the_providers_support_what_it_asks_for(
             "status": 401,
             "request_id": "req_0123",
             "provider_code": "invalid_api_key",
+            "key_number": 1,
+            "key_aside_s": 60.0,
         }
     ]
 

@@ -14,7 +14,6 @@ from backend.domain.messages import (
     ToolResult,
 )
 from backend.errors import ModelRefused
-from backend.integrations.models.openai import OpenAIProvider
 from backend.integrations.models.turns import model_messages
 from backend.ports.models import ModelRequest, Named, ToolChoice
 from tests.models.accounts import KEY, Accounts
@@ -199,14 +198,6 @@ async def test_a_choice_of_a_tool_that_is_not_there_is_refused_without_a_request
     _, error = await heard_until_raised(accounts.at(canned.base_url), request)
     assert type(error) is ModelRefused
     assert canned.requests == []
-
-
-async def test_the_key_is_used_without_the_space_around_it(canned: Canned) -> None:
-    canned.will_stream(created(), ended())
-    provider = OpenAIProvider(f" {KEY}\n", base_url=canned.base_url)
-    await heard(provider, ask("Hi"))
-    await provider.aclose()
-    assert canned.requests[0]["headers"]["authorization"] == f"bearer {KEY}"
 
 
 def _called(call_id: str, arguments: str) -> dict[str, str]:

@@ -160,11 +160,72 @@ def test_what_no_browser_sends_as_an_origin_is_refused(
 
 
 @pytest.mark.parametrize("url", ["api.openai.com", "ftp://x", "http://", "https:///v1"])
-def test_a_base_url_without_a_host_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+@pytest.mark.parametrize("name", ["OPENAI", "ANTHROPIC", "MISTRAL", "COMPATIBLE"])
+def test_a_base_url_without_a_host_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, url: str
+) -> None:
     monkeypatch.setenv("DATABASE_URL", URL)
-    monkeypatch.setenv("OPENAI_BASE_URL", url)
-    with pytest.raises(SettingsInvalid, match="OPENAI_BASE_URL"):
+    monkeypatch.setenv(f"{name}_BASE_URL", url)
+    with pytest.raises(SettingsInvalid, match=f"{name}_BASE_URL"):
         settings.load()
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ("", {}),
+        ("http://localhost:11434/v1", {"compatible": "http://localhost:11434/v1"}),
+        ("https://gateway.example/v1?a=b", {"compatible": "https://gateway.example/v1?a=b"}),
+        (
+            "ollama=http://localhost:11434/v1, v_llm-2 = https://gpu.example/v1,",
+            {"ollama": "http://localhost:11434/v1", "v_llm-2": "https://gpu.example/v1"},
+        ),
+    ],
+)
+def test_own_servers_have_an_address_or_names_and_addresses(
+    monkeypatch: pytest.MonkeyPatch, told: str, found: dict[str, str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("COMPATIBLE_BASE_URL", told)
+    assert settings.load().compatible_base_url == found
+
+
+@pytest.mark.parametrize("told", ["a=b", "Ollama=http://x/v1", "http://x/v1,http://y/v1", "a="])
+def test_what_is_no_list_of_servers_is_refused(monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("COMPATIBLE_BASE_URL", told)
+    with pytest.raises(SettingsInvalid, match="COMPATIBLE_BASE_URL"):
+        settings.load()
+
+
+def test_aliases_are_a_list_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("MODEL_ALIASES", "gpt-4o=openai:gpt-6-luna, a:b=ollama:qwen3:8b,")
+    assert settings.load().model_aliases == {
+        "gpt-4o": "openai:gpt-6-luna",
+        "a:b": "ollama:qwen3:8b",
+    }
+
+
+@pytest.mark.parametrize("told", ["gpt-4o", "gpt-4o=gpt-5", "=openai:x", "gpt-4o="])
+def test_what_is_no_alias_is_refused(monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("MODEL_ALIASES", told)
+    with pytest.raises(SettingsInvalid, match="MODEL_ALIASES"):
+        settings.load()
+
+
+@pytest.mark.parametrize("name", ["OPENAI", "ANTHROPIC", "MISTRAL", "COMPATIBLE"])
+def test_keys_stand_in_one_place(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv(f"{name}_API_KEY_FILE", "/run/secrets/key")
+    assert settings.load()
+    monkeypatch.setenv(f"{name}_API_KEY", "sk-s3cret")
+    with pytest.raises(SettingsInvalid, match=f"{name}_API_KEY_FILE: {name}_API_KEY") as raised:
+        settings.load()
+    assert "s3cret" not in repr(raised.value)
+    monkeypatch.setenv(f"{name}_API_KEY_FILE", "")
+    assert "s3cret" not in repr(settings.load())
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,18 @@
 """Language models of other companies, through pydantic-ai's model classes.
 
-openai       the provider behind `openai:*`
+hosted       the provider behind every prefix: keys in turn, one pool, one way to fail
+openai       what is particular about `openai:*`
+anthropic    … about `anthropic:*`
+mistral      … about `mistral:*`
+compatible   … about servers that speak OpenAI's Chat Completions
+chat         what mistral and compatible share of it
+keys         which key is used next, and which is left aside
+requests     what is asked of a model, in the form that every model class takes
 turns        a conversation of ours into what every provider's client takes
 stream       what such a client streams, into our events
 words        whole characters out of streamed pieces
-failures     what it raises, into our errors
+vectors      what an embedding class returns, into unit vectors
+failures     what all of them raise, into our errors
 connections  how many there are, and how long they may take
 rehearsal    what a first answer costs, paid before anybody waits
 """

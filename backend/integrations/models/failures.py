@@ -6,7 +6,6 @@ The provider's own words go no further: they may quote the user, or a part of th
 import re
 
 import httpx2
-from openai import OpenAIError
 from pydantic_ai.exceptions import (
     AgentRunError,
     ModelAPIError,
@@ -32,10 +31,11 @@ from backend.errors import (
     ModelUnavailable,
 )
 
-_ON_PURPOSE = (AgentRunError, UserError, OpenAIError, httpx2.HTTPError)
+_ON_PURPOSE = (AgentRunError, UserError, httpx2.HTTPError)
 # What the libraries stumble over in an answer that is JSON, but not of its format.
 _STUMBLED = (AttributeError, TypeError, LookupError, ValueError, AssertionError, RecursionError)
 CLIENT_ERRORS = (*_ON_PURPOSE, *_STUMBLED)
+"""A vendor's client may raise others of its own."""
 
 # The first that fits counts: some are subclasses of those below them.
 _MEANINGS: tuple[tuple[type[Exception], type[AssistantsError], str], ...] = (
@@ -52,10 +52,14 @@ _REFUSALS = frozenset(
     {"invalid_prompt", "bio_policy", "misalignment_policy_violation", "data_residency_mismatch"}
 )
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+# As OpenAI, Anthropic and Mistral call it.
+_REQUEST_IDS = ("x-request-id", "request-id", "mistral-correlation-id")
+_REFUSED_KEY_S = 60.0
+_LIMITED_KEY_S = 5.0
 
 
 def failure_of(error: Exception) -> AssistantsError:
-    """Return what one of CLIENT_ERRORS means for the run."""
+    """Return what an error of a client means for the run."""
     if isinstance(error, ModelRateLimitError):
         said = "The provider asks us to slow down."
         return ModelRateLimited(said, retry_after_s=error.retry_after)
@@ -65,6 +69,15 @@ def failure_of(error: Exception) -> AssistantsError:
     return _uncategorized(error) if isinstance(error, ModelAPIError) else _uncaught(error)
 
 
+def leave_key_aside_s(error: Exception) -> float | None:
+    """Return for how long another key is the better one, or none where it is not about the key."""
+    if isinstance(error, ModelRateLimitError):
+        return min(error.retry_after or _LIMITED_KEY_S, _REFUSED_KEY_S)
+    if isinstance(error, (ModelAuthenticationError, ModelQuotaExceededError)):
+        return _REFUSED_KEY_S
+    return None
+
+
 def traits_of(error: Exception) -> dict[str, str | int]:
     """Return log keys: what was raised, and what the provider's support asks for, no words."""
     traits: dict[str, str | int] = {"raised": type(error).__name__}
@@ -72,15 +85,16 @@ def traits_of(error: Exception) -> dict[str, str | int]:
         traits["place"] = _place(error)
     if isinstance(error, ModelHTTPError):
         traits["status"] = error.status_code
-        _add(traits, "request_id", (error.headers or {}).get("x-request-id"))
+        headers = error.headers or {}
+        _add(traits, "request_id", next(filter(None, map(headers.get, _REQUEST_IDS)), None))
     if isinstance(error, ModelAPIError):
         _add(traits, "provider_code", error.provider_error_code)
     return traits
 
 
 def _uncategorized(error: ModelAPIError) -> AssistantsError:
-    if isinstance(error.__cause__, ValueError):
-        return ModelReplyUnreadable("The provider's answer is no JSON.")
+    if isinstance(error.__cause__, ValueError) or _says_unreadable(error.__cause__):
+        return ModelReplyUnreadable("The provider's answer cannot be read.")
     status = error.status_code if isinstance(error, ModelHTTPError) else 0
     is_final = 400 <= status < 500 and status not in _TRIED_AGAIN  # noqa: PLR2004 - HTTP's classes
     if is_final or error.provider_error_code in _REFUSALS:
@@ -88,10 +102,16 @@ def _uncategorized(error: ModelAPIError) -> AssistantsError:
     return ModelUnavailable("The provider failed, or could not be reached.")
 
 
+def _says_unreadable(cause: BaseException | None) -> bool:
+    # Mistral's client puts its ValueError into an error of its own.
+    return cause is not None and isinstance(cause.__cause__, ValueError)
+
+
 def _uncaught(error: Exception) -> AssistantsError:
-    if isinstance(error, _ON_PURPOSE):
-        return ModelUnavailable("The provider could not be reached, or the connection broke.")
-    return ModelReplyUnreadable("The provider's answer has another format than its client expects.")
+    if isinstance(error, _STUMBLED) and not isinstance(error, _ON_PURPOSE):
+        said = "The provider's answer has another format than its client expects."
+        return ModelReplyUnreadable(said)
+    return ModelUnavailable("The provider could not be reached, or the connection broke.")
 
 
 def _add(traits: dict[str, str | int], key: str, value: str | None) -> None:

@@ -1,38 +1,22 @@
-"""`openai:*`: OpenAI's Responses API, or a server that speaks it.
+"""`openai:*`: OpenAI's Responses API, or a server that speaks it. Nothing is kept there."""
 
-Nothing is kept there (`store=false`), nothing is tried twice here (the run's own retry is the only
-one), and what is said reaches no log and nobody but the provider.
-"""
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import cast, get_args
 
-import math
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
-
-import structlog
 from httpx2 import AsyncClient
-from openai import AsyncOpenAI
-from pydantic_ai.direct import model_request_stream
+from openai import AsyncOpenAI, OpenAIError
+from openai.types import ChatModel
 from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
-from pydantic_ai.messages import InstructionPart
-from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.openai import OpenAIResponsesModel, OpenAIResponsesModelSettings
 from pydantic_ai.profiles.openai import OpenAIModelProfile
-from pydantic_ai.providers import openai as vendor
-from pydantic_ai.tools import ToolDefinition
+from pydantic_ai.providers.openai import OpenAIProvider
+from pydantic_ai.settings import ModelSettings
 
-from backend.domain.usage import Usage
-from backend.errors import AssistantsError, ModelReplyUnreadable
-from backend.integrations.models.connections import PATIENCE, open_pool
-from backend.integrations.models.failures import CLIENT_ERRORS, failure_of, traits_of
-from backend.integrations.models.stream import events_of, usage_of
-from backend.integrations.models.turns import model_messages
-from backend.ports.models import Embeddings, ModelEvent, ModelReply, ModelRequest, Named
-from backend.ports.replies import collect
+from backend.domain.json_values import JsonObject
+from backend.integrations.models.connections import MOST_ACCOUNTS
 
-CALL_FAILED = "model.call_failed"
-_log = structlog.get_logger()
 _BASE_URL = "https://api.openai.com/v1"
-_EMBEDDED_AT_ONCE = 256
 # A tool keeps the schema that its author wrote. Thoughts never come back to the provider, so they
 # are not asked for in the form that only it can read.
 _PROFILE = OpenAIModelProfile(
@@ -40,108 +24,70 @@ _PROFILE = OpenAIModelProfile(
     openai_supports_encrypted_reasoning_content=False,
     openai_responses_supports_reasoning_context=False,
 )
+_RESPONSE: JsonObject = {
+    "id": "resp_0",
+    "object": "response",
+    "created_at": 0,
+    "model": "rehearsal",
+    "output": [],
+    "parallel_tool_calls": True,
+    "tool_choice": "auto",
+    "tools": [],
+}
+_USAGE: JsonObject = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
+_ITEM: JsonObject = {
+    "type": "function_call",
+    "id": "fc_0",
+    "call_id": "call_0",
+    "name": "f",
+    "arguments": "",
+}
+_PLACE: JsonObject = {"item_id": "msg_0", "output_index": 0, "content_index": 0}
 
 
-class OpenAIProvider:
-    """Serves the models of one account; its connections are shared by all calls."""
+class OpenAI:
+    """OpenAI's models."""
 
-    def __init__(
-        self, api_key: str, *, base_url: str | None = None, pool: AsyncClient | None = None
-    ) -> None:
+    names: Sequence[str] = get_args(ChatModel)
+    errors: tuple[type[Exception], ...] = (OpenAIError,)
+    call_id_length: int | None = None
+    rehearsal: Sequence[JsonObject] = (
+        {"type": "response.created", "response": {**_RESPONSE, "status": "in_progress"}},
+        {"type": "response.output_text.delta", **_PLACE, "delta": "-"},
+        {"type": "response.output_item.added", "output_index": 1, "item": _ITEM},
+        {"type": "response.function_call_arguments.delta", "item_id": "fc_0", "delta": "{}"},
+        {
+            "type": "response.completed",
+            "response": {**_RESPONSE, "status": "completed", "usage": _USAGE},
+        },
+    )
+
+    def __init__(self, pool: AsyncClient, base_url: str | None = None) -> None:
         """Nothing is connected yet.
 
         Args:
-            api_key: A secret.
+            pool: Of connections.
             base_url: Where the API is, with its `/v1`; OpenAI's own by default.
-            pool: Of connections; from now on the provider's own.
         """
-        self._pool = pool or open_pool(PATIENCE)
+        self._pool = pool
+        self._base_url = base_url or _BASE_URL
+        self._account = lru_cache(MOST_ACCOUNTS)(self._open)
+
+    def model(self, key: str, name: str) -> OpenAIResponsesModel:
+        """Return the model of this name, asked with this key."""
+        return OpenAIResponsesModel(name, provider=self._account(key), profile=_PROFILE)
+
+    def settings(self, common: ModelSettings) -> ModelSettings:
+        """Return the common settings, and that nothing be stored."""
+        own = cast("OpenAIResponsesModelSettings", common)
+        return OpenAIResponsesModelSettings(**{**own, "openai_store": False})
+
+    def embedder(self, key: str, name: str) -> OpenAIEmbeddingModel:
+        """Return the embedding model of this name."""
+        return OpenAIEmbeddingModel(name, provider=self._account(key))
+
+    def _open(self, key: str) -> OpenAIProvider:
         client = AsyncOpenAI(
-            api_key=api_key.strip(),
-            base_url=base_url or _BASE_URL,
-            http_client=self._pool,
-            max_retries=0,
+            api_key=key, base_url=self._base_url, http_client=self._pool, max_retries=0
         )
-        self._account = vendor.OpenAIProvider(openai_client=client)
-
-    async def aclose(self) -> None:
-        """No connection is open; calls that were under way have failed."""
-        await self._pool.aclose()
-
-    async def generate(self, request: ModelRequest) -> ModelReply:
-        """Return the whole answer at once."""
-        return await collect(self.stream(request))
-
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
-        """Yield the answer as it comes, its whole tool calls at the end, Finished last."""
-        model = OpenAIResponsesModel(request.model, provider=self._account, profile=_PROFILE)
-        call = model_request_stream(
-            model,
-            model_messages(request.messages),
-            model_settings=_settings(request),
-            model_request_parameters=_parameters(request),
-            instrument=False,
-        )
-        try:
-            async with call as response, aclosing(events_of(response)) as events:
-                async for event in events:
-                    yield event
-        except CLIENT_ERRORS as error:
-            raise _failure(error, request.model) from None
-
-    async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:
-        """Return unit vectors; many texts are several calls, one after the other."""
-        embedder = OpenAIEmbeddingModel(model, provider=self._account)
-        vectors: list[Sequence[float]] = []
-        usage = Usage()
-        for start in range(0, len(texts), _EMBEDDED_AT_ONCE):
-            # The API refuses a text without a character.
-            some = [text or " " for text in texts[start : start + _EMBEDDED_AT_ONCE]]
-            try:
-                found = await embedder.embed(some, input_type="document")
-                vectors += _units(found.embeddings, len(some))
-            except CLIENT_ERRORS as error:
-                raise _failure(error, model) from None
-            usage += usage_of(found.usage)
-        return Embeddings(vectors, usage)
-
-
-def _settings(request: ModelRequest) -> OpenAIResponsesModelSettings:
-    choice = request.tool_choice
-    settings = OpenAIResponsesModelSettings(
-        openai_store=False, tool_choice=[choice.name] if isinstance(choice, Named) else choice
-    )
-    # Some models take neither, so both are left to the provider unless somebody cares.
-    if not request.parallel_tool_calls:
-        settings["parallel_tool_calls"] = False
-    if request.max_output_tokens is not None:
-        settings["max_tokens"] = request.max_output_tokens
-    return settings
-
-
-def _parameters(request: ModelRequest) -> ModelRequestParameters:
-    said = request.instructions
-    return ModelRequestParameters(
-        function_tools=[
-            ToolDefinition(
-                name=tool.name,
-                description=tool.description,
-                parameters_json_schema=dict(tool.parameters),
-            )
-            for tool in request.tools
-        ],
-        instruction_parts=[InstructionPart(content=said)] if said else None,
-    )
-
-
-def _units(vectors: Sequence[Sequence[float]], wanted: int) -> list[list[float]]:
-    lengths = [math.hypot(*vector) for vector in vectors]
-    if len(lengths) != wanted or not all(0 < length < math.inf for length in lengths):
-        raise ModelReplyUnreadable("The provider has not sent one vector for each text.")
-    return [[x / length for x in it] for it, length in zip(vectors, lengths, strict=True)]
-
-
-def _failure(error: Exception, model: str) -> AssistantsError:
-    failure = failure_of(error)
-    _log.warning(CALL_FAILED, provider="openai", model=model, code=failure.code, **traits_of(error))
-    return failure
+        return OpenAIProvider(openai_client=client)

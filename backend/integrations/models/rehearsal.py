@@ -2,36 +2,25 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import httpx2
 
 from backend.domain.assistants import FunctionTool
+from backend.domain.json_values import JsonObject
 from backend.domain.messages import Message, Text
-from backend.integrations.models.openai import OpenAIProvider
+from backend.integrations.models.hosted import HostedProvider, Vendor
+from backend.integrations.models.keys import FixedKeys, KeyRing
+from backend.ports.clock import SystemClock
 from backend.ports.models import ModelRequest
 
-_RESPONSE: dict[str, Any] = {
-    "id": "resp_0",
-    "object": "response",
-    "created_at": 0,
-    "model": "rehearsal",
-    "output": [],
-    "parallel_tool_calls": True,
-    "tool_choice": "auto",
-    "tools": [],
-}
-_USAGE = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
-_ITEM = {"type": "function_call", "id": "fc_0", "call_id": "call_0", "name": "f", "arguments": ""}
-_PLACE = {"item_id": "msg_0", "output_index": 0, "content_index": 0}
 _REQUEST = ModelRequest(
     "rehearsal", [Message("user", (Text("-"),))], tools=[FunctionTool("f", "", {"type": "object"})]
 )
 
 
-def rehearse() -> None:
+def rehearse(vendor: Callable[[httpx2.AsyncClient], Vendor]) -> None:
     """The libraries have built what they build at a first answer; this takes half a second.
 
     Otherwise a worker's first answer would keep its event loop for about as long, and on a busy
@@ -39,25 +28,22 @@ def rehearse() -> None:
     """
     # A loop may be running in this thread already.
     with ThreadPoolExecutor(1) as aside:
-        aside.submit(lambda: asyncio.run(_answer())).result()
+        aside.submit(lambda: asyncio.run(_answer(vendor))).result()
 
 
-async def _answer() -> None:
-    transport = httpx2.MockTransport(_play)
-    provider = OpenAIProvider("-", pool=httpx2.AsyncClient(transport=transport))
+async def _answer(open_vendor: Callable[[httpx2.AsyncClient], Vendor]) -> None:
+    def play(_request: httpx2.Request) -> httpx2.Response:
+        content = b"".join(map(_frame, vendor.rehearsal))
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=content)
+
+    pool = httpx2.AsyncClient(transport=httpx2.MockTransport(play))
+    vendor = open_vendor(pool)
+    keys = KeyRing(FixedKeys(["-"]), SystemClock())
+    provider = HostedProvider("rehearsal", vendor, keys, pool)
     await provider.generate(_REQUEST)
     await provider.aclose()
 
 
-def _play(_request: httpx2.Request) -> httpx2.Response:
-    content = b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in _events())
-    return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=content)
-
-
-def _events() -> Iterator[dict[str, Any]]:
-    yield {"type": "response.created", "response": {**_RESPONSE, "status": "in_progress"}}
-    yield {"type": "response.output_text.delta", **_PLACE, "delta": "-"}
-    yield {"type": "response.output_item.added", "output_index": 1, "item": _ITEM}
-    yield {"type": "response.function_call_arguments.delta", "item_id": "fc_0", "delta": "{}"}
-    whole = {**_RESPONSE, "status": "completed", "usage": _USAGE}
-    yield {"type": "response.completed", "response": whole}
+def _frame(event: JsonObject) -> bytes:
+    kind = f"event: {event['type']}\n" if "type" in event else ""
+    return f"{kind}data: {json.dumps(event)}\n\n".encode()

@@ -71,7 +71,8 @@ def usage_of(usage: RequestUsage) -> Usage:
         input_tokens=usage.input_tokens,
         cached_tokens=usage.cache_read_tokens,
         output_tokens=usage.output_tokens,
-        reasoning_tokens=usage.details.get("reasoning_tokens", 0),
+        # Where it stands depends on the vendor.
+        reasoning_tokens=usage.output_reasoning_tokens or usage.details.get("reasoning_tokens", 0),
     )
 
 

@@ -6,7 +6,10 @@ left out in this version.
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from base64 import b32encode
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TypeAlias
 
 from pydantic_ai import messages as wire
 from pydantic_core import to_json
@@ -15,49 +18,57 @@ from backend.domain.ids import CallId
 from backend.domain.json_values import Json
 from backend.domain.messages import Message, Text, ToolCall, ToolResult
 
+_Fit: TypeAlias = Callable[[CallId], str]
 _LONGEST_NAME = 64
 _PORTABLE_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 
 
-def model_messages(turns: Sequence[Message]) -> list[wire.ModelMessage]:
+def model_messages(
+    turns: Sequence[Message], call_id_length: int | None = None
+) -> list[wire.ModelMessage]:
     """Return the conversation; turns with nothing that crosses are left out.
 
     Args:
         turns: Each result comes after its call, each call has one.
+        call_id_length: Of the ids of calls, where the provider takes no other.
     """
     names = {part.call_id: part.name for part in _calls(turns)}
-    made = (_message(turn, names) for turn in turns)
+    fit = partial(_id, length=call_id_length)
+    made = (_message(turn, names, fit) for turn in turns)
     return [message for message in made if message.parts]
 
 
-def _message(turn: Message, names: Mapping[CallId, str]) -> wire.ModelMessage:
+def _message(turn: Message, names: Mapping[CallId, str], fit: _Fit) -> wire.ModelMessage:
     match turn.role:
         case "user":
             asked = [wire.UserPromptPart(turn.text)] if turn.text else []
             return wire.ModelRequest(parts=asked)
         case "assistant":
-            return wire.ModelResponse(parts=list(_said(turn)))
+            return wire.ModelResponse(parts=list(_said(turn, fit)))
         case "tool":
-            return wire.ModelRequest(parts=list(_returned(turn, names)))
+            return wire.ModelRequest(parts=list(_returned(turn, names, fit)))
 
 
-def _said(turn: Message) -> Iterator[wire.ModelResponsePart]:
+def _said(turn: Message, fit: _Fit) -> Iterator[wire.ModelResponsePart]:
     for part in turn.parts:
         match part:
-            case Text(text) if text:
+            # Some providers refuse a conversation in which a model said nothing but a line's end.
+            case Text(text) if text.strip():
                 yield wire.TextPart(text)
             case ToolCall(call_id, name, arguments):
-                yield wire.ToolCallPart(_name(name), dict(arguments), _id(call_id))
+                yield wire.ToolCallPart(_name(name), dict(arguments), fit(call_id))
 
 
-def _returned(turn: Message, names: Mapping[CallId, str]) -> Iterator[wire.ModelRequestPart]:
+def _returned(
+    turn: Message, names: Mapping[CallId, str], fit: _Fit
+) -> Iterator[wire.ModelRequestPart]:
     for part in turn.parts:
         if isinstance(part, ToolResult):
             yield wire.ToolReturnPart(
                 _name(names.get(part.call_id, "")),
                 _text(part.output),
-                _id(part.call_id),
+                fit(part.call_id),
                 outcome="failed" if part.is_error else "success",
             )
 
@@ -76,8 +87,10 @@ def _name(name: str) -> str:
     return _NOT_IN_A_NAME.sub("_", name)[:_LONGEST_NAME] or "unknown"
 
 
-def _id(call_id: CallId) -> str:
-    """Return an id that every provider takes, the same for the call and its result."""
-    if _PORTABLE_ID.fullmatch(call_id):
-        return call_id
-    return f"call_{hashlib.blake2b(call_id.encode(), digest_size=16).hexdigest()}"
+def _id(call_id: CallId, *, length: int | None) -> str:
+    """Return an id that the provider takes, the same for the call and its result."""
+    digest = hashlib.blake2b(call_id.encode(), digest_size=16)
+    if length is not None:
+        fits = len(call_id) == length and call_id.isascii() and call_id.isalnum()
+        return call_id if fits else b32encode(digest.digest()).decode()[:length]
+    return call_id if _PORTABLE_ID.fullmatch(call_id) else f"call_{digest.hexdigest()}"

@@ -1,0 +1,61 @@
+"""Servers that speak OpenAI's Chat Completions: Ollama, vLLM, llama.cpp, a gateway."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from httpx2 import AsyncClient
+from openai import OpenAIError
+from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.profiles.openai import OpenAIModelProfile
+from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+from pydantic_ai.settings import ModelSettings
+
+from backend.domain.json_values import JsonObject
+from backend.integrations.models.chat import CHAT_REHEARSAL, MISTRAL_CALL_ID_LENGTH, open_client
+from backend.integrations.models.connections import MOST_ACCOUNTS
+
+# What all of them take: `max_tokens`, and no `strict`. A tool keeps the schema that its author
+# wrote.
+_PROFILE = OpenAIModelProfile(
+    json_schema_transformer=None,
+    openai_chat_streaming_requires_finish_reason=True,
+    openai_chat_supports_max_completion_tokens=False,
+    openai_supports_strict_tool_definition=False,
+)
+
+
+class Compatible:
+    """The models of one server."""
+
+    names: Sequence[str] = ()
+    errors: tuple[type[Exception], ...] = (OpenAIError,)
+    call_id_length: int | None = MISTRAL_CALL_ID_LENGTH
+    rehearsal: Sequence[JsonObject] = CHAT_REHEARSAL
+
+    def __init__(self, pool: AsyncClient, base_url: str) -> None:
+        """Nothing is connected yet.
+
+        Args:
+            pool: Of connections.
+            base_url: Where the API is, with its `/v1`.
+        """
+        self._pool = pool
+        self._base_url = base_url
+        self._account = lru_cache(MOST_ACCOUNTS)(self._open)
+
+    def model(self, key: str, name: str) -> OpenAIChatModel:
+        """Return the model of this name, asked with this key."""
+        return OpenAIChatModel(name, provider=self._account(key), profile=_PROFILE)
+
+    def settings(self, common: ModelSettings) -> ModelSettings:
+        """Return the common settings."""
+        return common
+
+    def embedder(self, key: str, name: str) -> OpenAIEmbeddingModel:
+        """Return the embedding model of this name."""
+        return OpenAIEmbeddingModel(name, provider=self._account(key))
+
+    def _open(self, key: str) -> OpenAICompatibleProvider:
+        client = open_client(key, self._base_url, self._pool)
+        return OpenAICompatibleProvider("compatible", openai_client=client)

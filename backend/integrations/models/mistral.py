@@ -1,0 +1,76 @@
+"""`mistral:*`: Mistral's chat completions, by its own client, which knows its thoughts."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import get_args
+
+import httpx2
+from mistralai.client import Mistral as Client
+from mistralai.client.errors import MistralError
+from mistralai.client.utils.logger import NoOpLogger
+from openai import OpenAIError
+from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
+from pydantic_ai.models.mistral import LatestMistralModelNames, MistralModel
+from pydantic_ai.providers.mistral import MistralProvider
+from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+from pydantic_ai.settings import ModelSettings
+
+from backend.domain.json_values import JsonObject
+from backend.integrations.models.chat import CHAT_REHEARSAL, MISTRAL_CALL_ID_LENGTH, open_client
+from backend.integrations.models.connections import MOST_ACCOUNTS
+
+_BASE_URL = "https://api.mistral.ai"
+
+
+class Mistral:
+    """Mistral's models."""
+
+    names: Sequence[str] = (*get_args(LatestMistralModelNames), "mistral-embed")
+    errors: tuple[type[Exception], ...] = (MistralError, OpenAIError)
+    call_id_length: int | None = MISTRAL_CALL_ID_LENGTH
+    rehearsal: Sequence[JsonObject] = CHAT_REHEARSAL
+
+    def __init__(self, pool: httpx2.AsyncClient, base_url: str | None = None) -> None:
+        """Nothing is connected yet.
+
+        Args:
+            pool: Of connections.
+            base_url: Where the API is, with or without its `/v1`; Mistral's own by default.
+        """
+        self._pool = pool
+        self._base_url = (base_url or _BASE_URL).rstrip("/").removesuffix("/v1")
+        self._account = lru_cache(MOST_ACCOUNTS)(self._open)
+        self._embeddings = lru_cache(MOST_ACCOUNTS)(self._open_embeddings)
+
+    def model(self, key: str, name: str) -> MistralModel:
+        """Return the model of this name, asked with this key."""
+        return MistralModel(name, provider=self._account(key))
+
+    def settings(self, common: ModelSettings) -> ModelSettings:
+        """Return the common settings."""
+        return common
+
+    def embedder(self, key: str, name: str) -> OpenAIEmbeddingModel:
+        """Return the embedding model of this name: the API is the same as OpenAI's."""
+        return OpenAIEmbeddingModel(name, provider=self._embeddings(key))
+
+    def _open(self, key: str) -> MistralProvider:
+        client = Client(
+            api_key=key,
+            server_url=self._base_url,
+            async_client=self._pool,
+            # Never used, and cheaper than the one that it would make.
+            client=httpx2.Client(transport=httpx2.MockTransport(_refuse)),
+            retry_config=None,
+            # Whatever MISTRAL_DEBUG says: it would log what is said.
+            debug_logger=NoOpLogger(),
+        )
+        return MistralProvider(mistral_client=client)
+
+    def _open_embeddings(self, key: str) -> OpenAICompatibleProvider:
+        client = open_client(key, f"{self._base_url}/v1", self._pool)
+        return OpenAICompatibleProvider("mistral", openai_client=client)
+
+
+def _refuse(_request: httpx2.Request) -> httpx2.Response:
+    raise AssertionError("Nothing is asked synchronously.")
