@@ -2,8 +2,10 @@
 
 import asyncio
 
+from backend.app.accounts import HOSTED, OFFLINE, accounts, variable_of
 from backend.app.connections import open_gateway
 from backend.domain.checks import Check, fails, holds, warns
+from backend.domain.successors import successors
 from backend.integrations.clerk.checks import check_issuer
 from backend.integrations.supabase import checks
 from backend.integrations.supabase.access_checks import (
@@ -17,6 +19,7 @@ from backend.integrations.supabase.keys import PUBLISHABLE, SECRET, URL
 from backend.integrations.supabase.login_checks import check_login
 from backend.integrations.supabase.project_checks import check_engine, check_service_functions
 from backend.integrations.supabase.questions import Project, open_client
+from backend.model_settings import COMPATIBLE
 from backend.ports.clock import SystemClock
 from backend.settings import Settings
 
@@ -115,13 +118,22 @@ async def _check_users(
 
 
 def _check_rest(settings: Settings, said: Diagnosis) -> list[Check]:
-    served = {"offline", *(["openai"] if settings.openai_api_key else [])}
-    advice = "Set OPENAI_API_KEY for openai:… models; offline:demo needs nothing."
+    answering = successors(settings.model_aliases)
+    users = [answering.get(model, model) for model in said.user_models]
+    default = said.default_model and answering.get(said.default_model, said.default_model)
+    asked = said.model_copy(update={"default_model": default, "user_models": users})
     return [
-        *checks.check_assistant(said, frozenset(served), advice),
+        *checks.check_assistant(asked, frozenset({OFFLINE, *accounts(settings)}), _missing_key),
         checks.check_clock(said),
         checks.check_webhook(said, has_secret=settings.webhook_secret is not None),
         checks.check_realtime(said),
         checks.check_attachments(said),
         checks.check_workers(said),
     ]
+
+
+def _missing_key(model: str) -> str:
+    prefix = model.partition(":")[0]
+    named = [prefix] if variable_of(prefix) else [*HOSTED, COMPATIBLE]
+    variables = " or ".join(f"{variable_of(it)} for {it}:… models" for it in named)
+    return f"Set {variables}; offline:demo needs nothing."

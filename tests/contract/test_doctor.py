@@ -316,6 +316,31 @@ async def test_models_that_nobody_serves_are_found(chat: Chat, service_url: str)
     assert "users' models" not in found
 
 
+async def test_a_retired_model_is_examined_by_its_successor(chat: Chat, service_url: str) -> None:
+    await chat.admin.execute(
+        "update public.assistants set model = 'anthropic:claude-3-opus-latest'"
+    )
+    found = await examine(database_url=service_url)
+    assert "ANTHROPIC_API_KEY" in found["default assistant"].advice
+    assert "OPENAI_API_KEY" not in found["default assistant"].advice
+
+    found = await examine(database_url=service_url, anthropic_api_key="sk-s3cret")
+    assert found["default assistant"].ok
+    assert "anthropic:claude-opus-5" in found["default assistant"].found
+
+
+async def test_a_model_of_a_server_without_a_name_is_told_what_to_set(
+    chat: Chat, service_url: str
+) -> None:
+    await chat.admin.execute("update public.assistants set model = 'ollama:llama3.2'")
+    found = await examine(database_url=service_url)
+    assert "COMPATIBLE_BASE_URL" in found["default assistant"].advice
+
+    server = "ollama=http://localhost:11434/v1"
+    found = await examine(database_url=service_url, compatible_base_url=server)
+    assert found["default assistant"].ok
+
+
 @pytest.mark.parametrize(
     ("vault", "level", "said"),
     [

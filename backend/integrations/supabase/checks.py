@@ -1,5 +1,7 @@
 """Whether a database is as this release needs it, by what it says of itself."""
 
+from collections.abc import Callable
+
 from backend.domain.checks import Check, fails, holds, warns
 from backend.integrations.supabase import bundle
 from backend.integrations.supabase.diagnosis import Diagnosis
@@ -73,13 +75,15 @@ def check_clock(said: Diagnosis) -> Check:
     return fails("clock", found, "Synchronise this machine's clock (NTP).")
 
 
-def check_assistant(said: Diagnosis, served: frozenset[str], missing_key: str) -> list[Check]:
+def check_assistant(
+    said: Diagnosis, served: frozenset[str], missing_key: Callable[[str], str]
+) -> list[Check]:
     """Return whether a session gets an assistant, and whether its model can answer here.
 
     Args:
         said: By the database.
         served: Prefixes of the models that this process serves.
-        missing_key: What to set so that it serves more.
+        missing_key: What to set so that a model is served.
     """
     name = "default assistant"
     if said.default_model is None:
@@ -90,12 +94,17 @@ def check_assistant(said: Diagnosis, served: frozenset[str], missing_key: str) -
         return [fails(name, "there is none", advice)]
     found = holds(name, f"answers by {said.default_model}")
     if not _is_served(said.default_model, served):
-        found = fails(name, f"nobody here serves {said.default_model}", missing_key)
+        found = fails(
+            name, f"nobody here serves {said.default_model}", missing_key(said.default_model)
+        )
     unserved = [model for model in said.user_models if not _is_served(model, served)]
     if not unserved:
         return [found]
     who = f"users may choose {unserved[0]}, which nobody here serves"
-    return [found, warns("users' models", who, f"{missing_key} Or change user_models.")]
+    return [
+        found,
+        warns("users' models", who, f"{missing_key(unserved[0])} Or change user_models."),
+    ]
 
 
 def check_webhook(said: Diagnosis, *, has_secret: bool) -> Check:
