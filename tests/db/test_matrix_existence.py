@@ -1,16 +1,14 @@
 """Whoever is denied something learns the same, word for word, where there is nothing at all."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
 
-from tests.support.chat import open_chat
 from tests.support.cluster import PreparedCluster
 from tests.support.matrix import Cell, cells
 from tests.support.operations import operation
-from tests.support.world import World, nothing_like
+from tests.support.world import World, nothing_like, open_world
 
 # Whoever may read a row may be told why it cannot be changed.
 _INSIDE = {
@@ -35,12 +33,8 @@ _ROWS = _rows()
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(cluster: PreparedCluster) -> AsyncIterator[World]:
     """Yield a world that each test leaves as it was: it rolls back."""
-    with cluster.database() as database:
-        made = World(database)
-        async with AsyncExitStack() as stack:
-            await made.fill(await open_chat(database, stack))
+    async with open_world(cluster) as made:
         yield made
-        await made.close()
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -1,15 +1,13 @@
 """The matrix once more, where nothing pins tokens: each policy keeps by itself what is not one's own."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
 
-from tests.support.chat import open_chat
 from tests.support.cluster import PreparedCluster
 from tests.support.matrix import Cell, cells
-from tests.support.world import World
+from tests.support.world import World, open_world
 
 OPEN_PINS = """
 do $$
@@ -41,13 +39,9 @@ _ROWS = _rows()
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def unpinned(cluster: PreparedCluster) -> AsyncIterator[World]:
     """Yield a world whose restrictive policies let everybody through."""
-    with cluster.database() as database:
-        made = World(database)
-        async with AsyncExitStack() as stack:
-            await made.fill(await open_chat(database, stack))
-        database.execute(OPEN_PINS)
+    async with open_world(cluster) as made:
+        made.database.execute(OPEN_PINS)
         yield made
-        await made.close()
 
 
 @pytest.mark.asyncio(loop_scope="module")

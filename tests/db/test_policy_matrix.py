@@ -5,16 +5,14 @@ test_out_of_reach, columns are in test_grants.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
 
-from tests.support.chat import open_chat
 from tests.support.cluster import PreparedCluster
 from tests.support.identities import ADA, BOB, ODD
 from tests.support.matrix import cells
-from tests.support.world import World
+from tests.support.world import World, open_world
 
 CELLS = cells()
 _SEEN = ("chat_sessions", "messages", "assistants", "runs", "session_shares")
@@ -30,12 +28,8 @@ _TENANTS = {
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(cluster: PreparedCluster) -> AsyncIterator[World]:
     """Yield a world that each test leaves as it was: it rolls back."""
-    with cluster.database() as database:
-        made = World(database)
-        async with AsyncExitStack() as stack:
-            await made.fill(await open_chat(database, stack))
+    async with open_world(cluster) as made:
         yield made
-        await made.close()
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -1,7 +1,7 @@
 """Three users and an organisation with rows of their own, and visitors who try things on them."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from secrets import token_urlsafe
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from tests.support.browser import Browser
-from tests.support.chat import Chat
-from tests.support.cluster import Database
+from tests.support.chat import Chat, open_chat
+from tests.support.cluster import Database, PreparedCluster
 from tests.support.connections import connect
 from tests.support.identities import ISSUER, Identity, assume, visitors
 from tests.support.matrix import TABLES
@@ -95,6 +95,19 @@ def _is_uuid(value: str) -> bool:
         return bool(UUID(value))
     except ValueError:
         return False
+
+
+@asynccontextmanager
+async def open_world(cluster: PreparedCluster) -> AsyncIterator[World]:
+    """Yield a filled world in a database of its own."""
+    with cluster.database() as database:
+        made = World(database)
+        async with AsyncExitStack() as stack:
+            await made.fill(await open_chat(database, stack))
+        try:
+            yield made
+        finally:
+            await made.close()
 
 
 async def _settle(chat: Chat, who: Identity) -> dict[str, Any]:
