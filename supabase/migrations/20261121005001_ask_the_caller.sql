@@ -1,6 +1,6 @@
 -- Purpose:   the functions that ask who calls find it where policies do.
 -- Guarantee: null for a token that does not count. They never raise: a Clerk id is no uuid.
--- Caller:    the engine's functions; policies of tables of one's own.
+-- Caller:    the engine's functions; policies on Storage.
 
 set lock_timeout = '5s';
 set statement_timeout = '60s';
@@ -84,4 +84,3 @@ many workers have reported within so many seconds.';
 
 revoke all on function engine.caller_tenant(), engine.caller_is_admin()
 from public, anon, authenticated, service_role;
-grant execute on function engine.caller_tenant() to authenticated;

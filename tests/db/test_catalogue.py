@@ -44,7 +44,6 @@ _EXECUTABLE = {
         "share_own_session",
         # asked by policies: of storage, and of tables of one's own
         "caller_id",
-        "caller_tenant",
         "token_is_trusted",
         # used by a check constraint and an index, as whoever writes the row
         "content_text",
