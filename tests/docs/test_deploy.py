@@ -16,6 +16,12 @@ from tests.support.identities import ADA
 
 ANSWER = "This is offline:demo, a deterministic stand-in and no language model."
 LIMIT_S = 120
+# What somebody did by hand in the SQL editor.
+_DRIFT = """
+alter policy "members read the messages of their tenant" on public.messages using (true);
+grant insert (role) on public.messages to authenticated;
+alter table public.chat_sessions disable row level security;
+"""
 _TOOLS = Path(sys.executable).parent
 
 
@@ -65,17 +71,18 @@ def test_the_guide_leads_from_an_empty_project_to_an_answer(
     (tmp_path / ".env").write_text(settings_of(hosted), "utf-8")
     (tmp_path / "first.py").write_text("\n".join(blocks(DEPLOY, "python")), "utf-8")
     script = f"set -euo pipefail\ntrap 'kill $(jobs -p); wait' EXIT\n{typed(with_login=with_login)}\npython first.py\n"
+    environment = {
+        "HOME": str(tmp_path),
+        "LOG_FOLDER": "",
+        "PATH": f"{_TOOLS}:{os.environ['PATH']}",
+        "TOKEN": hosted.project.sign_in.token(ADA),
+    }
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=tmp_path,
         # Pasted at the prompt of `read`.
         input=f"{hosted.owner_url}\n",
-        env={
-            "HOME": str(tmp_path),
-            "LOG_FOLDER": "",
-            "PATH": f"{_TOOLS}:{os.environ['PATH']}",
-            "TOKEN": hosted.project.sign_in.token(ADA),
-        },
+        env=environment,
         capture_output=True,
         text=True,
         timeout=LIMIT_S,
@@ -84,4 +91,23 @@ def test_the_guide_leads_from_an_empty_project_to_an_answer(
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1].startswith(ANSWER)
     assert "FAIL" not in done.stdout
+    assert "things are as this release has them" in done.stdout
     assert ("DATABASE_URL=" in (tmp_path / ".env").read_text("utf-8")) is with_login
+
+    hosted.database.execute(_DRIFT)
+    drifted = subprocess.run(
+        ["bash", "-c", "set -a; . ./.env; set +a; assistants doctor --policies"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert drifted.returncode == 1, drifted.stderr
+    found = [line for line in drifted.stdout.splitlines() if line.startswith("FAIL")]
+    assert [line.split(": ")[0] for line in found] == [
+        "FAIL  column public.messages.role",
+        "FAIL  policy public.messages",
+        "FAIL  table public.chat_sessions",
+    ]
