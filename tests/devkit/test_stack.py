@@ -162,14 +162,31 @@ def test_what_dies_is_started_again_and_refused_until_then(data: Path) -> None:
     before = stack.facts["pids"]
     assert ready(stack)
 
-    os.kill(before["postgres"], signal.SIGKILL)
-    answer = ask(stack, "GET", "/rest/v1/chat_sessions")
-    for name in ("data_api", "service"):
-        os.kill(before[name], signal.SIGKILL)
+    with frozen(before["supervisor"]):
+        kill_with_its_children(before["postgres"])
+        answer = ask(stack, "GET", "/rest/v1/chat_sessions")
+        for name in ("data_api", "service"):
+            os.kill(before[name], signal.SIGKILL)
 
     assert (answer.status_code, answer.json()["code"]) == (503, "PGRST000")
     wait_until(lambda: all_are_new(data, before))
     wait_until(lambda: ready(stack))
+
+
+@contextlib.contextmanager
+def frozen(process: int) -> Iterator[None]:
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
+
+
+def kill_with_its_children(process: int) -> None:
+    """PostgreSQL's backends outlive their killed parent for a moment, and answer."""
+    children = psutil.Process(process).children(recursive=True)
+    os.kill(process, signal.SIGKILL)
+    psutil.wait_procs(children, timeout=30)
 
 
 def all_are_new(data: Path, before: dict[str, int]) -> bool:
