@@ -19,6 +19,7 @@ AssistantsError                       code, http_status, retryable
 │   ├── ModelRefused                  the provider refuses this request for good
 │   │   ├── ModelContextExceeded      the conversation is longer than the model takes
 │   │   └── ModelQuotaExceeded        the account with the provider is used up
+│   ├── ToolRefused                   a tool will not do what it was asked; says why, to the model
 │   ├── MigrationRefused              the database's history and the files disagree
 │   ├── ServiceRoleRefused            the host does not let this login make roles
 │   ├── WebhookRefused                the webhook cannot be set up; says what to do
@@ -33,6 +34,7 @@ AssistantsError                       code, http_status, retryable
     │   ├── ModelRateLimited          it says when to come back
     │   └── ModelReplyUnreadable      it answered what nobody can read
     ├── ModelStreamTruncated          the stream ended without its final event
+    ├── ToolUnavailable               a tool failed in a way that may pass
     └── InternalFailure               a defect of ours, or a row that nobody expected
 
 `code` is the contract, the message is prose. Messages never hold text of users or models,
@@ -186,6 +188,13 @@ class ModelQuotaExceeded(ModelRefused):
     code = "model_quota_exceeded"
 
 
+class ToolRefused(Rejected):
+    """A tool will not do what it was asked; the message is for the model."""
+
+    code = "tool_refused"
+    http_status = 422
+
+
 class MigrationRefused(Rejected):
     """The database's migration history and the files disagree."""
 
@@ -311,6 +320,12 @@ class ModelStreamTruncated(DependencyFailed):
 
     code = "model_stream_truncated"
     http_status = 502
+
+
+class ToolUnavailable(DependencyFailed):
+    """A tool failed in a way that may pass; the message is for the model."""
+
+    code = "tool_unavailable"
 
 
 class InternalFailure(DependencyFailed):

@@ -9,9 +9,10 @@ from backend.app.accounts import HOSTED, OFFLINE, accounts, open_provider, varia
 from backend.devkit.offline_model import OfflineModel
 from backend.domain.successors import successors
 from backend.errors import ModelNotFound
+from backend.governance.fallbacks import Fallbacks
 from backend.model_settings import COMPATIBLE
 from backend.ports.clock import Clock
-from backend.ports.models import LLMProvider, ModelCatalogue
+from backend.ports.models import LLMProvider, ServedModel
 from backend.settings import Settings
 from backend.telemetry.names import MODEL_NOT_SERVED, MODEL_REPLACED
 
@@ -34,8 +35,8 @@ class PrefixCatalogue:
         self._replaced = replaced or {}
         self._told: set[str] = set()
 
-    def find(self, model: str) -> tuple[LLMProvider, str]:
-        """Return the provider and its own name for the model, or for its successor.
+    def find(self, model: str) -> ServedModel:
+        """Return who serves the model, or its successor.
 
         Raises:
             ModelNotFound: No provider has this prefix; the message says what to do.
@@ -49,7 +50,7 @@ class PrefixCatalogue:
             said = self._advice(found)
             _log.warning(MODEL_NOT_SERVED, model=model, said=said)
             raise ModelNotFound(said)
-        return self._providers[prefix], name
+        return ServedModel(found, name, self._providers[prefix])
 
     def _advice(self, model: str) -> str:
         prefix, colon, _ = model.partition(":")
@@ -65,7 +66,16 @@ class PrefixCatalogue:
         return f"No provider is called {prefix!r}.{_near(near)}"
 
 
-def catalogue(settings: Settings, clock: Clock) -> ModelCatalogue:
+def models(settings: Settings, clock: Clock) -> LLMProvider:
+    """Return all models behind one provider, by their whole ids.
+
+    Raises:
+        SettingsInvalid: A provider's keys cannot be had, or a server has another provider's name.
+    """
+    return Fallbacks(catalogue(settings, clock))
+
+
+def catalogue(settings: Settings, clock: Clock) -> PrefixCatalogue:
     """Return who serves which model.
 
     Raises:

@@ -9,14 +9,14 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from backend.app.connections import open_gateway, wakeups_of
-from backend.app.models import catalogue
+from backend.app.models import models as all_models
 from backend.domain.ids import WorkerId
 from backend.errors import DependencyFailed, SettingsInvalid
 from backend.integrations.supabase.listener import RUNS
 from backend.integrations.supabase.realtime import RealtimeBroadcasts
 from backend.ports.clock import Clock, SystemClock
 from backend.ports.gateway import Gateway
-from backend.ports.models import ModelCatalogue
+from backend.ports.models import LLMProvider
 from backend.runs.announcements import Announcements
 from backend.runs.broadcaster import Broadcaster
 from backend.runs.drain import end
@@ -37,10 +37,10 @@ _WORKER_SEEN_S = 15.0
 def work(settings: Settings) -> None:
     """Answer messages until SIGTERM or SIGINT, then finish or give back what is under way."""
     logs.configure(settings.log_level, folder=settings.log_folder, process="worker")
-    asyncio.run(work_with(settings, catalogue(settings, SystemClock())))
+    asyncio.run(work_with(settings, all_models(settings, SystemClock())))
 
 
-async def work_with(settings: Settings, models: ModelCatalogue) -> None:
+async def work_with(settings: Settings, models: LLMProvider) -> None:
     """Answer messages with these models until a signal comes."""
     async with _showing_life(settings), open_worker(settings, models) as worker:
         loop = asyncio.get_running_loop()
@@ -51,13 +51,13 @@ async def work_with(settings: Settings, models: ModelCatalogue) -> None:
 
 @asynccontextmanager
 async def open_worker(
-    settings: Settings, models: ModelCatalogue, *, near: Sequence[Callable[[str], None]] = ()
+    settings: Settings, models: LLMProvider, *, near: Sequence[Callable[[str], None]] = ()
 ) -> AsyncIterator[Worker]:
     """Yield a worker that is ready to run; its connections are closed afterwards.
 
     Args:
         settings: Of this process.
-        models: Who serves which model.
+        models: All of them, by their whole ids.
         near: Told of each session with new events, such as the streams of the same process.
 
     Raises:
@@ -117,7 +117,7 @@ def _worker(
     settings: Settings,
     gateways: tuple[Gateway, Gateway],
     told: tuple[Announcements, Broadcaster | None],
-    models: ModelCatalogue,
+    models: LLMProvider,
     clock: Clock,
 ) -> Worker:
     name = WorkerId(f"{socket.gethostname()}-{os.getpid()}-{clock.new_id()[:8]}")

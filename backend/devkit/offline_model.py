@@ -25,6 +25,7 @@ from backend.domain.assistants import FunctionTool
 from backend.domain.ids import CallId
 from backend.domain.json_values import JsonObject
 from backend.domain.messages import Message, ToolCall, ToolResult
+from backend.domain.options import Named
 from backend.domain.usage import Usage
 from backend.errors import ModelRateLimited, ModelRefused, ModelUnavailable
 from backend.ports.clock import Clock
@@ -34,7 +35,6 @@ from backend.ports.models import (
     ModelEvent,
     ModelReply,
     ModelRequest,
-    Named,
     TextDelta,
     ToolCallMade,
 )
@@ -179,18 +179,18 @@ def _calls(request: ModelRequest, script: Script, asked: str, round_: int) -> li
 
 
 def _demanded(request: ModelRequest, asked: str, round_: int) -> list[str]:
-    match request.tool_choice:
+    match request.options.tool_choice:
         case "none":
             return []
         case Named(name):
             return [name]
     words = set(re.findall(r"\w+", asked))
     named = [tool.name for tool in request.tools if tool.name in words]
-    if request.tool_choice == "required":
+    if request.options.tool_choice == "required":
         named = named or [tool.name for tool in request.tools[:1]]
     elif round_:
         named = []
-    return named if request.parallel_tool_calls else named[:1]
+    return named if request.options.parallel_tool_calls else named[:1]
 
 
 def _arguments(tool: FunctionTool | None) -> JsonObject:

@@ -76,6 +76,8 @@ class Message:
 
     role: Role
     parts: tuple[Part, ...]
+    kept: JsonObject | None = field(default=None, repr=False, compare=False)
+    """What the provider that said this wants to see again, and no other may."""
 
     @property
     def text(self) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from backend.domain.asker import Asker, asker_from_json
 from backend.domain.assistants import Assistant, assistant_from_json
 from backend.domain.ids import MessageId, RunId, SessionId
 from backend.domain.json_values import JsonObject
@@ -41,6 +42,7 @@ class History:
 
     assistant: Assistant | None
     """None once it was deleted."""
+    asker: Asker
     messages: tuple[Message, ...]
     """Oldest first, up to the answered message."""
     said: tuple[Message, ...]
@@ -73,11 +75,12 @@ def claim_from_json(row: Any) -> Claim:
     )
 
 
-def history_from_json(row: Any, *, texts_said: int) -> History:
+def history_from_json(row: Any, run_id: str, *, texts_said: int) -> History:
     """Return the history of `run_history`.
 
     Args:
         row: What the function returned; the run's own texts come last.
+        run_id: The run's.
         texts_said: How many texts it has said; the owner may have deleted some since.
     """
     messages = [Message(it["role"], parts_from_json(it["content"])) for it in row["messages"]]
@@ -87,6 +90,7 @@ def history_from_json(row: Any, *, texts_said: int) -> History:
         answered -= 1
     return History(
         assistant=assistant_from_json(row["assistant"]) if row["assistant"] else None,
+        asker=asker_from_json(row, run_id),
         messages=tuple(messages[:answered]),
         said=tuple(messages[answered:]),
         steps=tuple(Step(it["position"], it["status"], it["data"]) for it in row["steps"]),

@@ -4,21 +4,14 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
+from backend.domain.asker import Asker
 from backend.domain.assistants import FunctionTool
+from backend.domain.json_values import JsonObject
 from backend.domain.messages import Message, ToolCall
+from backend.domain.options import Options
 from backend.domain.usage import Usage
 
 StopReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """The model must call this tool."""
-
-    name: str
-
-
-ToolChoice: TypeAlias = Literal["none", "auto", "required"] | Named
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +19,15 @@ class ModelRequest:
     """One question to a model."""
 
     model: str
-    """The provider's own name for it, without our prefix."""
+    """Of a provider, its own name for it; of all models together, the whole id."""
     messages: Sequence[Message]
     instructions: str = ""
     tools: Sequence[FunctionTool] = ()
-    tool_choice: ToolChoice = "auto"
-    parallel_tool_calls: bool = True
-    max_output_tokens: int | None = None
+    options: Options = field(default_factory=Options)
     attempt: int = 1
     """How often the run was claimed, this time included."""
+    asker: Asker | None = None
+    """None: the operator's own question, which nobody's limits concern."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +57,19 @@ class Finished:
 
     reason: StopReason
     usage: Usage
+    model: str = ""
+    """The id of the model that answered, where it may be another than the one asked."""
+    kept: JsonObject | None = None
+    """What the provider wants to be shown again with the calls of this answer, such as encrypted
+    thoughts: `{"provider", …}`; no other provider ever sees it."""
 
 
-ModelEvent: TypeAlias = TextDelta | ReasoningDelta | ToolCallMade | Finished
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """All words since the beginning are to be forgotten: another model answers from anew."""
+
+
+ModelEvent: TypeAlias = TextDelta | ReasoningDelta | ToolCallMade | Discarded | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class ModelReply:
     reason: StopReason
     usage: Usage
     calls: tuple[ToolCall, ...] = field(default=())
+    model: str = ""
+    kept: JsonObject | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +112,27 @@ class LLMProvider(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model, and who serves it."""
+
+    id: str
+    """`provider:name` of the model that answers: a retired one's successor."""
+    name: str
+    """The provider's own."""
+    provider: LLMProvider
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the colon."""
+        return self.id.partition(":")[0]
+
+
 class ModelCatalogue(Protocol):
     """Knows who serves which model."""
 
-    def find(self, model: str) -> tuple[LLMProvider, str]:
-        """Return the provider of a `provider:name` id, and the name.
+    def find(self, model: str) -> ServedModel:
+        """Return who serves a `provider:name` id.
 
         Raises:
             ModelNotFound: Nobody serves it.

@@ -5,7 +5,14 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from backend.errors import ModelStreamTruncated
-from backend.ports.models import Finished, ModelEvent, ModelReply, TextDelta, ToolCallMade
+from backend.ports.models import (
+    Discarded,
+    Finished,
+    ModelEvent,
+    ModelReply,
+    TextDelta,
+    ToolCallMade,
+)
 
 if TYPE_CHECKING:
     from backend.domain.messages import ToolCall
@@ -28,6 +35,9 @@ class Reply:
                 self._text.append(text)
             case ToolCallMade(call):
                 self._calls.append(call)
+            case Discarded():
+                self.text_bytes = 0
+                self._text, self._calls = [], []
             case Finished():
                 self._final = event
 
@@ -39,8 +49,10 @@ class Reply:
         """
         if self._final is None:
             raise ModelStreamTruncated("The model's stream ended without its final event.")
-        text = "".join(self._text)
-        return ModelReply(text, self._final.reason, self._final.usage, tuple(self._calls))
+        text, final = "".join(self._text), self._final
+        return ModelReply(
+            text, final.reason, final.usage, tuple(self._calls), final.model, final.kept
+        )
 
 
 async def collect(stream: AsyncGenerator[ModelEvent, None]) -> ModelReply:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import structlog
 
 from backend.domain import events
+from backend.domain.asker import Asker
 from backend.domain.assistants import Assistant
 from backend.domain.runs import COMPLETED, History, Outcome, history_from_json
 from backend.errors import AssistantNotFound, AssistantsError, HistoryUnreadable
 from backend.ports.clock import Clock
 from backend.ports.models import (
     LLMProvider,
-    ModelCatalogue,
     ModelReply,
     ModelRequest,
     StopReason,
@@ -57,13 +57,13 @@ class Execution:
     def __init__(
         self,
         queue: RunQueue,
-        catalogue: ModelCatalogue,
+        models: LLMProvider,
         flusher: Flusher,
         clock: Clock,
         limits: RunLimits,
     ) -> None:
         self._queue = queue
-        self._catalogue = catalogue
+        self._models = models
         self._flusher = flusher
         self._clock = clock
         self._endings = Endings(queue, flusher, clock)
@@ -92,7 +92,6 @@ class Execution:
             await self._endings.fail(run, failure_of(error))
 
     async def _answer(self, run: LiveRun) -> None:
-        provider, model = self._catalogue.find(run.claim.model)
         self._announce(run)
         history = await self._history(run)
         assistant = history.assistant
@@ -101,8 +100,8 @@ class Execution:
         run.usage = usage_of(history.steps)
         turns = turns_of(history)
         while True:
-            request = _request(model, assistant, turns, run)
-            reply = await run.until_stopped(self._ask(run, provider, request))
+            request = _request(assistant, history.asker, turns, run)
+            reply = await run.until_stopped(self._ask(run, request))
             run.usage += reply.usage
             outcome = self._outcome(reply, turns)
             if outcome is not None:
@@ -133,13 +132,13 @@ class Execution:
         if row is None:
             raise RunStopped(Stop.LOST)
         try:
-            return history_from_json(row, texts_said=run.claim.next_ordinal)
+            return history_from_json(row, run.claim.run_id, texts_said=run.claim.next_ordinal)
         except (AttributeError, KeyError, TypeError, ValueError):
             raise HistoryUnreadable("A row of the conversation cannot be read.") from None
 
-    async def _ask(self, run: LiveRun, provider: LLMProvider, request: ModelRequest) -> ModelReply:
+    async def _ask(self, run: LiveRun, request: ModelRequest) -> ModelReply:
         reply = Reply()
-        async with aclosing(provider.stream(request)) as stream:
+        async with aclosing(self._models.stream(request)) as stream:
             async for event in stream:
                 reply.hear(event)
                 if reply.text_bytes > self._limits.max_text_bytes:
@@ -152,11 +151,13 @@ class Execution:
         return reply.whole()
 
 
-def _request(model: str, assistant: Assistant, turns: Turns, run: LiveRun) -> ModelRequest:
+def _request(assistant: Assistant, asker: Asker, turns: Turns, run: LiveRun) -> ModelRequest:
     return ModelRequest(
-        model,
+        run.claim.model,
         tuple(turns.messages),
         assistant.instructions,
         assistant.tools,
+        options=assistant.options,
         attempt=run.claim.fence,
+        asker=asker,
     )

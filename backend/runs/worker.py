@@ -10,7 +10,7 @@ import structlog
 from backend.domain.ids import MessageId, WorkerId
 from backend.errors import AssistantsError
 from backend.ports.clock import Clock
-from backend.ports.models import ModelCatalogue
+from backend.ports.models import LLMProvider
 from backend.ports.wakeups import CANCEL, Wakeups
 from backend.runs.announcements import Announcements
 from backend.runs.broadcaster import Broadcaster
@@ -50,7 +50,8 @@ class WorkerParts:
     queue: RunQueue
     pulse: RunQueue
     """The same queue on a connection of its own, for the leases."""
-    models: ModelCatalogue
+    models: LLMProvider
+    """All of them, by their whole ids."""
     wakeups: Wakeups
     announcements: Announcements
     broadcaster: Broadcaster | None = None

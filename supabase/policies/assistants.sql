@@ -3,7 +3,8 @@
 --                | owner                                  | other users | anonymous
 --   select       | own rows                               | nothing     | refused
 --   insert       | name, description, instructions,       | –           | refused
---                | model, tools, visibility, metadata     |             |
+--                | model, tools, options, visibility,     |             |
+--                | metadata                               |             |
 --   update       | the same columns of own rows           | nothing     | refused
 --   delete       | own rows                               | nothing     | refused
 --
@@ -19,8 +20,8 @@ set lock_timeout = '5s';
 alter table public.assistants enable row level security;
 revoke all on public.assistants from public, anon, authenticated, service_role;
 grant select, delete on public.assistants to authenticated;
-grant insert (name, description, instructions, model, tools, visibility, metadata),
-update (name, description, instructions, model, tools, visibility, metadata)
+grant insert (name, description, instructions, model, tools, options, visibility, metadata),
+update (name, description, instructions, model, tools, options, visibility, metadata)
 on public.assistants to authenticated;
 grant select, insert, update, delete on public.assistants to service_role;
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import fields as dataclass_fields
 from typing import Any
 
 from backend.domain.assistants import FunctionTool
 from backend.domain.messages import Message, Part, Text
+from backend.domain.options import Options
 from backend.ports.models import LLMProvider, ModelEvent, ModelRequest, TextDelta
 
 MODEL = "gpt-test"
@@ -33,7 +35,13 @@ def said(role: Any, *parts: Part | str) -> Message:
 def ask(*turns: str | Message, model: str = MODEL, **fields: Any) -> ModelRequest:
     """Return a request; plain strings are the user's."""
     messages = [said("user", it) if isinstance(it, str) else it for it in turns]
-    return ModelRequest(model, messages, **fields)
+    return ModelRequest(model, messages, options=options_among(fields), **fields)
+
+
+def options_among(fields: dict[str, Any]) -> Options:
+    """Return the options among the fields, and take them out."""
+    names = {it.name for it in dataclass_fields(Options)}
+    return Options(**{name: fields.pop(name) for name in list(fields) if name in names})
 
 
 async def heard(provider: LLMProvider, request: ModelRequest) -> list[ModelEvent]:

@@ -10,10 +10,11 @@ import pytest
 from backend.devkit.offline_model import OfflineModel
 from backend.domain.ids import CallId
 from backend.domain.messages import Message, Reasoning, ToolCall, ToolResult
+from backend.domain.options import Named
 from backend.domain.usage import Usage
 from backend.errors import ModelNotFound, ModelRefused, ModelReplyUnreadable
 from backend.ports.clock import SystemClock
-from backend.ports.models import Finished, LLMProvider, ModelEvent, Named, TextDelta, ToolCallMade
+from backend.ports.models import Finished, LLMProvider, ModelEvent, TextDelta, ToolCallMade
 from tests.models.accounts import Accounts
 from tests.models.asking import COIN, DICE, ask, heard, heard_until_raised, said, text_of
 from tests.models.servers import USAGE, Scripted, Unreliable

@@ -13,9 +13,10 @@ from backend.domain.messages import (
     ToolCall,
     ToolResult,
 )
+from backend.domain.options import Named, ToolChoice
 from backend.errors import ModelRefused
 from backend.integrations.models.turns import model_messages
-from backend.ports.models import ModelRequest, Named, ToolChoice
+from backend.ports.models import ModelRequest
 from tests.models.accounts import KEY, Accounts
 from tests.models.asking import COIN, DICE, MODEL, ask, heard, heard_until_raised, said
 from tests.models.canned import Canned, created, ended

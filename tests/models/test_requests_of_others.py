@@ -6,8 +6,9 @@ import pytest
 
 from backend.domain.ids import CallId
 from backend.domain.messages import Message, Reasoning, ToolCall, ToolResult
+from backend.domain.options import Named
 from backend.integrations.models.keys import NO_KEY
-from backend.ports.models import ModelRequest, Named
+from backend.ports.models import ModelRequest
 from tests.models.accounts import KEY, Accounts
 from tests.models.asking import COIN, DICE, ask, heard, said
 from tests.models.canned import Canned

@@ -12,6 +12,7 @@ from backend.domain.usage import Usage
 from backend.runs.history import conversation, rounds, usage_of
 
 USER = {"role": "user", "content": [{"type": "text", "text": "Hi"}]}
+ASKER = {"user_id": "user_a", "org_id": None, "priority": 0, "claims": {}}
 ASSISTANT: dict[str, Any] = {"id": "a", "name": "A", "instructions": "", "tools": []}
 
 
@@ -25,8 +26,8 @@ def step(position: int, **data: Any) -> dict[str, Any]:
 
 
 def turns(messages: list[Any], steps: list[Any] | None = None, *, texts_said: int = 0) -> Any:
-    row = {"assistant": ASSISTANT, "messages": messages, "steps": steps or []}
-    return conversation(history_from_json(row, texts_said=texts_said))
+    row = {"assistant": ASSISTANT, "asker": ASKER, "messages": messages, "steps": steps or []}
+    return conversation(history_from_json(row, "r", texts_said=texts_said))
 
 
 def test_replies_without_words_are_left_out() -> None:
@@ -67,8 +68,8 @@ def test_tool_parts_of_an_earlier_reply_become_turns_of_their_own() -> None:
 
 
 def test_a_text_that_the_owner_deleted_does_not_turn_the_question_into_an_answer() -> None:
-    row = {"assistant": ASSISTANT, "messages": [USER], "steps": []}
-    history = history_from_json(row, texts_said=1)
+    row = {"assistant": ASSISTANT, "asker": ASKER, "messages": [USER], "steps": []}
+    history = history_from_json(row, "r", texts_said=1)
     assert [message.role for message in history.messages] == ["user"]
 
 

@@ -43,14 +43,14 @@ def test_each_provider_is_a_class_and_its_settings() -> None:
 
 def test_what_follows_the_first_colon_is_the_providers_own_name() -> None:
     found = PrefixCatalogue({"ollama": _OFFLINE}).find("ollama:qwen3:8b")
-    assert found == (_OFFLINE, "qwen3:8b")
+    assert (found.id, found.name, found.prefix) == ("ollama:qwen3:8b", "qwen3:8b", "ollama")
 
 
 def test_a_retired_model_leads_to_its_successor_and_is_told_once() -> None:
     models = PrefixCatalogue({"openai": _OFFLINE}, successors({}))
     with structlog.testing.capture_logs() as lines:
         for _ in range(3):
-            assert models.find("openai:gpt-4-turbo-preview") == (_OFFLINE, "gpt-5.6-sol")
+            assert models.find("openai:gpt-4-turbo-preview").id == "openai:gpt-5.6-sol"
     told = {"event": "model.replaced", "model": "openai:gpt-4-turbo-preview"}
     assert [{key: line[key] for key in told} for line in lines] == [told]
 
@@ -81,7 +81,7 @@ def test_a_model_that_nobody_serves_is_told_with_what_is_near(model: str, said: 
 
 def test_without_keys_only_the_offline_model_is_served() -> None:
     models = made()
-    assert isinstance(models.find("offline:demo")[0], OfflineModel)
+    assert isinstance(models.find("offline:demo").provider, OfflineModel)
     for prefix in (*HOSTED, "compatible"):
         with pytest.raises(ModelNotFound):
             models.find(f"{prefix}:m")
@@ -103,7 +103,7 @@ def test_without_keys_only_the_offline_model_is_served() -> None:
 )
 def test_who_has_an_account_is_served(values: dict[str, Any], served: list[str]) -> None:
     models = made(**values)
-    assert all(models.find(f"{prefix}:m:1")[1] == "m:1" for prefix in served)
+    assert all(models.find(f"{prefix}:m:1").name == "m:1" for prefix in served)
     assert sorted(accounts(Settings(**values))) == served
 
 

@@ -16,8 +16,10 @@ from backend.devkit.offline_script import Script, ScriptInvalid, parse_script, s
 from backend.domain.assistants import FunctionTool
 from backend.domain.ids import CallId
 from backend.domain.messages import Message, Text, ToolCall, ToolResult
+from backend.domain.options import Named
 from backend.errors import ModelRateLimited, ModelRefused, ModelStreamTruncated, ModelUnavailable
-from backend.ports.models import Finished, ModelReply, ModelRequest, Named, TextDelta
+from backend.ports.models import Finished, ModelReply, ModelRequest, TextDelta
+from tests.models.asking import options_among
 from tests.support.manual_clock import ManualClock
 
 ROLL = FunctionTool(
@@ -30,7 +32,8 @@ DRAW = FunctionTool("draw_map", "", {"type": "object", "properties": {}})
 
 def request(text: str, **more: Any) -> ModelRequest:
     messages = [Message("user", (Text(text),)), *more.pop("then", ())]
-    return ModelRequest("demo", messages, **more)
+    options = options_among(more)
+    return ModelRequest("demo", messages, options=options, **more)
 
 
 def script(**keys: Any) -> str:

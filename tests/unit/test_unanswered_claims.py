@@ -5,6 +5,7 @@ import asyncio
 from backend.app.models import PrefixCatalogue
 from backend.domain.ids import WorkerId
 from backend.errors import DatabaseUnavailable
+from backend.governance.fallbacks import Fallbacks
 from backend.integrations.supabase.listener import PostgresWakeups
 from backend.ports.clock import SystemClock
 from backend.runs.announcements import Announcements
@@ -25,7 +26,7 @@ async def test_after_an_unanswered_claim_the_next_one_comes_without_histories() 
     queue = RunQueue(gateway, WorkerId("w"), lease_s=5)
     deaf = PostgresWakeups("", clock, mode="off")
     told = Announcements(gateway)
-    parts = WorkerParts(WorkerId("w"), queue, queue, PrefixCatalogue({}), deaf, told)
+    parts = WorkerParts(WorkerId("w"), queue, queue, Fallbacks(PrefixCatalogue({})), deaf, told)
     run = RunLimits(max_rounds=1, max_text_bytes=100)
     limits = WorkerLimits(run=run, concurrency=1, lease_s=5, drain_s=0, poll_s=0.01)
     worker = Worker(parts, limits, clock)

@@ -5,19 +5,20 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
-from backend.ports.models import ModelRequest, Named
+from backend.domain.options import Named
+from backend.ports.models import ModelRequest
 
 
 def settings_of(request: ModelRequest) -> ModelSettings:
     """Return what the caller cares about; the rest is left to the provider."""
-    choice = request.tool_choice
+    choice = request.options.tool_choice
     # The clients know that nothing is tried twice; said here, each call would copy its client.
     settings = ModelSettings(tool_choice=[choice.name] if isinstance(choice, Named) else choice)
     # Some models take neither.
-    if not request.parallel_tool_calls:
+    if not request.options.parallel_tool_calls:
         settings["parallel_tool_calls"] = False
-    if request.max_output_tokens is not None:
-        settings["max_tokens"] = request.max_output_tokens
+    if request.options.max_output_tokens is not None:
+        settings["max_tokens"] = request.options.max_output_tokens
     return settings
 
 

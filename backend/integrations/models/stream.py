@@ -70,6 +70,7 @@ def usage_of(usage: RequestUsage) -> Usage:
     return Usage(
         input_tokens=usage.input_tokens,
         cached_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
         output_tokens=usage.output_tokens,
         # Where it stands depends on the vendor.
         reasoning_tokens=usage.output_reasoning_tokens or usage.details.get("reasoning_tokens", 0),

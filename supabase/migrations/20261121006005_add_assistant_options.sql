@@ -1,0 +1,54 @@
+-- Purpose:   how an assistant wants its model asked.
+-- Guarantee: a user's fallbacks are on the operator's list, as the model itself.
+-- Caller:    whoever writes assistants.
+
+set lock_timeout = '5s';
+set statement_timeout = '60s';
+
+alter table public.assistants add column options jsonb not null default '{}';
+-- Each row has the default, so that validating reads nothing that could fail.
+-- squawk-ignore constraint-missing-not-valid
+alter table public.assistants add constraint assistants_options_check
+check (engine.is_options(options) and engine.fits(options, 65536));
+comment on column public.assistants.options is
+'temperature, top_p, max_output_tokens, reasoning_effort, response_format, tool_choice,
+parallel_tool_calls, truncation, fallback_models, fallback_after_words, cache.';
+
+create or replace function engine.check_assistant() returns trigger
+language plpgsql
+security definer -- reads engine.settings, which a browser may not
+set search_path = ''
+as $$
+declare
+    v_settings engine.settings;
+    v_fallbacks jsonb := new.options -> 'fallback_models';
+begin
+    new.updated_at := pg_catalog.now();
+    if not engine.caller_is_browser() then
+        return new;
+    end if;
+    select * into strict v_settings from engine.settings;
+    if not v_settings.user_assistants_allowed then
+        raise exception 'users may not make assistants here' using errcode = '42501';
+    end if;
+    if new.model <> all (v_settings.user_models) then
+        raise exception 'model % is not on the list of allowed models', new.model
+            using errcode = '23514',
+            hint = 'Allowed: ' || pg_catalog.array_to_string(v_settings.user_models, ', ');
+    elsif pg_catalog.jsonb_typeof(v_fallbacks) = 'array'
+        and not v_fallbacks <@ pg_catalog.to_jsonb(v_settings.user_models) then
+        raise exception 'a fallback model is not on the list of allowed models'
+            using errcode = '23514',
+            hint = 'Allowed: ' || pg_catalog.array_to_string(v_settings.user_models, ', ');
+    end if;
+    perform engine.check_tools(new.tools, v_settings.user_tools);
+    if new.visibility = 'organisation' and (tg_op = 'INSERT' or old.visibility <> 'organisation') then
+        new.org_id := engine.caller_org_id();
+        if new.org_id is null then
+            raise exception 'no organisation is active to share the assistant with'
+                using errcode = '23514', hint = 'Choose an organisation, or another visibility.';
+        end if;
+    end if;
+    return new;
+end
+$$;

@@ -1,0 +1,54 @@
+-- Purpose:   undoes that calls are stored before they are made.
+-- Guarantee: of calls under way nothing is known any more: the model is asked again.
+-- Caller:    `assistants migrate --back-to`.
+
+set lock_timeout = '5s';
+set statement_timeout = '60s';
+
+delete from engine.run_steps where status = 'in_progress';
+alter table engine.run_steps drop constraint run_steps_status_check;
+-- The others are gone.
+-- squawk-ignore constraint-missing-not-valid
+alter table engine.run_steps add constraint run_steps_status_check
+check (status in ('requires_action', 'completed', 'failed'));
+
+create or replace function engine.store_steps(p_run uuid, p_steps jsonb) returns void
+language sql
+volatile
+security invoker
+set search_path = ''
+begin atomic
+    insert into engine.run_steps (run_id, position, type, status, data)
+    select
+        p_run,
+        s.position,
+        s.type,
+        s.status,
+        s.data
+    from jsonb_to_recordset(p_steps) as s (position integer, type text, status text, data jsonb)
+    on conflict do nothing;
+end;
+comment on function engine.store_steps(uuid, jsonb) is
+'Stores steps [{"position", "type", "status", "data"}]; a step is written once.';
+
+create or replace function engine.tool_parts(p_run uuid) returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+begin atomic
+    select coalesce(jsonb_agg(part.value order by s.position, part.no), '[]'::jsonb)
+    from engine.run_steps as s
+    cross join
+        lateral (
+            values
+            (1, jsonb_build_object(
+                'type', 'tool_call', 'call_id', s.data -> 'call_id', 'name', s.data -> 'name',
+                'arguments', s.data -> 'arguments'
+            )),
+            (2, jsonb_build_object(
+                'type', 'tool_result', 'call_id', s.data -> 'call_id', 'output', s.data -> 'output'
+            ))
+        ) as part (no, value)
+    where s.run_id = p_run and (part.no = 1 or s.data ? 'output');
+end;
