@@ -28,6 +28,7 @@ begin atomic
                 when 'mcp'
                     then
                         p_tool #>> '{mcp,server}' ~ '^[a-z0-9_-]{1,32}$'
+                        and jsonb_typeof(p_tool #> '{mcp,server}') = 'string'
                         and not coalesce(
                             p_tool #> '{mcp,allowed_tools}', '[]'
                         ) @? 'strict $[*] ? (@.type() != "string")'

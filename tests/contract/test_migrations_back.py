@@ -58,7 +58,7 @@ async def test_each_rollback_leaves_what_was_there_before_its_migration(
     for version in reversed(undoable):
         previous = newest_of([it for it in bundle.migrations() if it.version < version])
         assert await back_to(database, previous) == [version]
-        assert catalogue_of(database) == before[version]
+        assert _changes(before[version], catalogue_of(database)) == []
 
     assert await applied(database) == undoable
     assert catalogue_of(database) == whole
@@ -182,3 +182,7 @@ async def test_runs_in_both_directions_leave_a_history_without_gaps(database: Da
         for step, table in ((UNDOABLE, "trial"), (NEWER, "more")):
             found = database.execute(f"select to_regclass('public.{table}')")
             assert bool(found) == (step.version in there)
+
+
+def _changes(before: dict[str, list[str]], after: dict[str, list[str]]) -> list[str]:
+    return [row for part in before for row in {*before[part]} ^ {*after[part]}]

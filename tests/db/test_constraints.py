@@ -9,6 +9,8 @@ from tests.support.chat import Chat
 from tests.support.worker import delta
 
 # A table, and what is refused in its rows: the column of the check, and values that break it.
+_LARGE_OPTIONS = """jsonb_build_object('response_format', jsonb_build_object('type', 'json_schema',
+    'json_schema', jsonb_build_object('name', 'x', 'schema', jsonb_build_object('x', repeat('x', 65537)))))"""
 _REFUSED = {
     "engine.admissions": {"scope": ["'nobody'"]},
     "engine.events": {"seq": ["0"], "type": ["'message'", "'Message.delta'"]},
@@ -49,6 +51,7 @@ _REFUSED = {
         "metadata": ["'[]'", "jsonb_build_object('x', repeat('x', 16385))"],
         "model": ["'demo'", "'offline: demo'"],
         "name": ["''", "repeat('x', 257)"],
+        "options": ["'[]'", """'{"tempo": 1}'""", _LARGE_OPTIONS],
         "tools": ["'{}'", "jsonb_build_array(repeat('x', 262145))"],
         "user_id": ["''"],
         "visibility": ["'friends'"],

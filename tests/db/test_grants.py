@@ -32,7 +32,7 @@ _ALL = ["select", "insert", "update", "delete", "truncate", "references", "trigg
 _WHO: dict[str, Identity] = {"authenticated": ADA, "service_role": SERVICE, "anon": ANONYMOUS}
 
 _SESSION_UPDATE = "title status assistant_id while_running metadata"
-_ASSISTANT = "name description instructions model tools visibility metadata"
+_ASSISTANT = "name description instructions model tools options visibility metadata"
 _EVERY_ASSISTANT_COLUMN = f"id user_id org_id {_ASSISTANT} created_at updated_at"
 _WRITES = {
     ("chat_sessions", "insert", "authenticated"): "title assistant_id while_running metadata",

@@ -34,6 +34,8 @@ async def test_it_names_the_assistant_with_its_instructions(chat: Chat) -> None:
         "model": "offline:demo",
         "tools": [],
         "metadata": {},
+        "options": {},
+        "user_id": None,
     }
 
 

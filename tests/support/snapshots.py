@@ -1,8 +1,13 @@
 """What a database holds, as text that can be compared."""
 
+import json
+
 from tests.support.cluster import Database
 
 _OURS = "n.nspname in ('public', 'engine')"
+# A function that takes whole rows of another is written out with the columns that these had when it
+# was made: which they are does not change what it does.
+_DEFINITION = """regexp_replace(pg_get_functiondef(p.oid), '( \\w+)\\([\\w"]+(, [\\w"]+){9,}\\)', '\\1', 'g')"""
 _PARTS = {
     "relations": f"""
         select n.nspname, c.relname, c.relkind, c.relrowsecurity, c.relforcerowsecurity,
@@ -23,7 +28,7 @@ _PARTS = {
         select schemaname, indexname, indexdef from pg_indexes
         where schemaname in ('public', 'engine')""",
     "functions": f"""
-        select n.nspname, p.oid::regprocedure, md5(pg_get_functiondef(p.oid)), p.proacl,
+        select n.nspname, p.oid::regprocedure, md5({_DEFINITION}), p.proacl,
             obj_description(p.oid, 'pg_proc')
         from pg_proc p join pg_namespace n on n.oid = p.pronamespace where {_OURS}""",
     "policies": """
@@ -51,4 +56,11 @@ _PARTS = {
 
 def catalogue_of(database: Database) -> dict[str, list[str]]:
     """Return tables, columns, policies, grants, functions and triggers, each a sorted list."""
-    return {part: sorted(database.execute(query).splitlines()) for part, query in _PARTS.items()}
+    parts = (
+        f"select '{part}' as part, coalesce(json_agg(row::text), '[]') as rows from ({query}) as row"
+        for part, query in _PARTS.items()
+    )
+    found = database.execute(
+        f"select json_object_agg(part, rows) from ({' union all '.join(parts)}) as x"
+    )
+    return {part: sorted(rows) for part, rows in json.loads(found).items()}

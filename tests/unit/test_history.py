@@ -12,7 +12,7 @@ from backend.domain.usage import Usage
 from backend.runs.history import conversation, rounds, usage_of
 
 USER = {"role": "user", "content": [{"type": "text", "text": "Hi"}]}
-ASKER = {"user_id": "user_a", "org_id": None, "priority": 0, "claims": {}}
+ASKER: dict[str, Any] = {"user_id": "user_a", "org_id": None, "priority": 0, "claims": {}}
 ASSISTANT: dict[str, Any] = {"id": "a", "name": "A", "instructions": "", "tools": []}
 
 

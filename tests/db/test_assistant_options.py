@@ -1,0 +1,131 @@
+"""What an assistant's options may be, and the MCP servers that it may name."""
+
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.support.chat import Chat
+
+_SCHEMA = {"name": "weather", "schema": {"type": "object"}, "strict": True, "description": "It"}
+_GOOD: list[dict[str, Any]] = [
+    {},
+    {"temperature": 0, "top_p": 1, "max_output_tokens": 1, "parallel_tool_calls": False},
+    {"temperature": 2, "reasoning_effort": "low", "cache": "organisation"},
+    {"response_format": {"type": "text"}},
+    {"response_format": {"type": "json_object"}},
+    {"response_format": {"type": "json_schema", "json_schema": _SCHEMA}},
+    {"tool_choice": "required"},
+    {"tool_choice": {"type": "function", "function": {"name": "roll_dice"}}},
+    {"truncation": {"type": "auto"}},
+    {"truncation": {"type": "last_messages", "last_messages": 1}},
+    {"truncation": {"type": "max_tokens", "max_tokens": 256, "summarise": True}},
+    {"fallback_models": ["offline:demo"], "fallback_after_words": True},
+]
+_BAD: list[Any] = [
+    None,
+    "",
+    [],
+    {"unknown": 1},
+    {"temperature": 2.1},
+    {"temperature": "1"},
+    {"top_p": -0.1},
+    {"max_output_tokens": 0},
+    {"max_output_tokens": 1.5},
+    {"reasoning_effort": "huge"},
+    {"cache": "everyone"},
+    {"parallel_tool_calls": "yes"},
+    {"response_format": "json_object"},
+    {"response_format": {"type": "json_object", "schema": {}}},
+    {"response_format": {"type": "text", "x": 1}},
+    {"response_format": {"type": "xml"}},
+    {"response_format": {"type": "json_schema"}},
+    {"response_format": {"type": "json_schema", "json_schema": {**_SCHEMA, "name": "a b"}}},
+    {"response_format": {"type": "json_schema", "json_schema": {**_SCHEMA, "schema": []}}},
+    {"response_format": {"type": "json_schema", "json_schema": {**_SCHEMA, "strict": 1}}},
+    {"response_format": {"type": "json_schema", "json_schema": {**_SCHEMA, "description": 1}}},
+    {"response_format": {"type": "json_schema", "json_schema": {**_SCHEMA, "url": "x"}}},
+    {"response_format": {"type": "json_schema", "json_schema": _SCHEMA, "x": 1}},
+    {"tool_choice": "all"},
+    {"tool_choice": 1},
+    {"tool_choice": {"type": "function"}},
+    {"tool_choice": {"type": "mcp", "function": {"name": "a"}}},
+    {"tool_choice": {"type": "function", "function": {"name": "a b"}}},
+    {"tool_choice": {"type": "function", "function": {"name": "a", "url": "x"}}},
+    {"tool_choice": {"type": "function", "function": {"name": "a"}, "x": 1}},
+    {"truncation": "auto"},
+    {"truncation": {"type": "auto", "last_messages": 3}},
+    {"truncation": {"type": "last_messages"}},
+    {"truncation": {"type": "last_messages", "last_messages": 0}},
+    {"truncation": {"type": "last_messages", "last_messages": 201}},
+    {"truncation": {"type": "last_messages", "last_messages": 3, "max_tokens": 300}},
+    {"truncation": {"type": "max_tokens", "max_tokens": 255}},
+    {"truncation": {"type": "max_tokens", "max_tokens": 10_000_001}},
+    {"truncation": {"type": "max_tokens", "max_tokens": 300, "last_messages": 3}},
+    {"truncation": {"type": "max_tokens", "max_tokens": 300, "summarise": 1}},
+    {"truncation": {"type": "middle"}},
+    {"fallback_models": "offline:demo"},
+    {"fallback_models": ["demo"]},
+    {"fallback_models": [1]},
+    {"fallback_models": ["a:b"] * 9},
+    {"fallback_after_words": 1},
+]
+
+
+@pytest.mark.parametrize("options", _GOOD, ids=str)
+async def test_known_options_in_their_range_are_kept(chat: Chat, options: dict[str, Any]) -> None:
+    assert await chat.admin.fetchval("select engine.is_options($1)", options) is True
+
+
+@pytest.mark.parametrize("options", _BAD, ids=str)
+async def test_anything_else_is_refused(chat: Chat, options: Any) -> None:
+    assert await chat.admin.fetchval("select engine.is_options($1)", options) is False
+
+
+async def test_a_user_sets_options_of_their_own_assistant(chat: Chat) -> None:
+    made = await chat.ada.insert("assistants", name="Mine", options={"temperature": 0.5})
+    assert made["options"] == {"temperature": 0.5}
+
+
+async def test_a_fallback_that_is_not_on_the_list_is_refused(chat: Chat) -> None:
+    await chat.configure(user_models=["offline:demo", "openai:gpt-5"])
+    listed = {"fallback_models": ["openai:gpt-5"]}
+
+    made = await chat.ada.insert("assistants", name="Mine", options=listed)
+    with pytest.raises(asyncpg.CheckViolationError, match="a fallback model") as refused:
+        await chat.ada.insert("assistants", name="No", options={"fallback_models": ["openai:o9"]})
+
+    assert made["options"] == listed
+    assert refused.value.hint == "Allowed: offline:demo, openai:gpt-5"
+
+
+async def test_a_user_names_an_mcp_server_that_the_operator_lists(chat: Chat) -> None:
+    await chat.configure(user_tools=["function", "mcp:docs"])
+    tools = [{"type": "mcp", "mcp": {"server": "docs", "allowed_tools": ["search"]}}]
+
+    made = await chat.ada.insert("assistants", name="Mine", tools=tools)
+    with pytest.raises(asyncpg.CheckViolationError, match='"mcp:crm" is not on the list'):
+        await chat.ada.insert(
+            "assistants", name="No", tools=[{"type": "mcp", "mcp": {"server": "crm"}}]
+        )
+
+    assert made["tools"] == tools
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        {},
+        {"server": 1},
+        {"server": "Docs"},
+        {"server": "docs", "url": "https://evil.example"},
+        {"server": "docs", "headers": {}},
+        {"server": "docs", "allowed_tools": "search"},
+        {"server": "docs", "allowed_tools": [1]},
+    ],
+    ids=str,
+)
+async def test_a_server_is_named_and_never_described(chat: Chat, server: dict[str, Any]) -> None:
+    await chat.configure(user_tools=["mcp:docs"])
+    with pytest.raises(asyncpg.CheckViolationError, match="known keys"):
+        await chat.ada.insert("assistants", name="No", tools=[{"type": "mcp", "mcp": server}])
