@@ -70,6 +70,18 @@ class Toolbox(Protocol):
         ...
 
 
+class ToolSource(Protocol):
+    """Tools that somebody else has, such as an MCP server's."""
+
+    async def tools(self) -> Mapping[str, ServerTool]:
+        """Return them by their owner's names for them.
+
+        Raises:
+            ToolUnavailable: They cannot be had now.
+        """
+        ...
+
+
 class NoTools:
     """A toolbox with nothing in it."""
 

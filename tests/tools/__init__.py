@@ -1,0 +1,1 @@
+"""Functions that models call and the service runs."""
