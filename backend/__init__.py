@@ -7,6 +7,8 @@ The map of the package, from the outside in; a layer imports only what stands be
     local_stack    composition root of the local stack; apart, so that it needs none of app's libraries
     api            HTTP in: streams, webhooks, health
     runs           claim, history, model call and tools, stream, reply; retry, cancel, expire
+    tools          functions that models call and the service runs
+    governance     what stands between a run and its models: fallbacks, limits, budgets, caches
     ports          protocols in the domain's words: gateway, wake-ups, models, tokens, clock
     domain         pure values: ids, messages and parts, runs, events, usage
     errors         the whole error tree

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from backend.app.connections import open_gateway, wakeups_of
 from backend.app.models import models as all_models
+from backend.app.tools import toolbox
 from backend.domain.ids import WorkerId
 from backend.errors import DependencyFailed, SettingsInvalid
 from backend.integrations.supabase.listener import RUNS
@@ -133,7 +134,9 @@ def _worker(
         for gateway in gateways
     )
     wakeups = wakeups_of(settings, clock, RUNS)
-    return Worker(WorkerParts(name, queue, pulse, models, wakeups, *told), limits, clock)
+    tools = toolbox(gateways[0], clock)
+    parts = WorkerParts(name, queue, pulse, models, wakeups, *told, toolbox=tools)
+    return Worker(parts, limits, clock)
 
 
 async def _broadcaster(

@@ -29,11 +29,17 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A tool call that will not be made again."""
+    """A tool call; with a result it will not be made again."""
 
     position: int
     status: str
     data: JsonObject
+    """`call_id`, `name`, `arguments`, `round`, `ordinal` and, once it is made, `output`."""
+
+    def as_json(self) -> JsonObject:
+        """Return the form that rows keep."""
+        data = dict(self.data)
+        return {"position": self.position, "type": "tool_call", "status": self.status, "data": data}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,19 @@
 """One run: history, model, tools, outcome."""
 
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from backend.domain import events
 from backend.domain.asker import Asker
 from backend.domain.assistants import Assistant
+from backend.domain.ids import MessageId
 from backend.domain.runs import COMPLETED, History, Outcome, history_from_json
 from backend.errors import AssistantNotFound, AssistantsError, HistoryUnreadable
 from backend.ports.clock import Clock
 from backend.ports.models import (
+    Discarded,
     LLMProvider,
     ModelReply,
     ModelRequest,
@@ -19,14 +21,16 @@ from backend.ports.models import (
     TextDelta,
 )
 from backend.ports.replies import Reply
+from backend.ports.tools import Toolbox
 from backend.runs.endings import Endings
 from backend.runs.failures import failure_of
 from backend.runs.flusher import Flusher
 from backend.runs.history import usage_of
 from backend.runs.live import LiveRun, RunStopped, Stop
 from backend.runs.queue import RunQueue
+from backend.runs.run_tools import RunTools, run_tools
 from backend.runs.tool_calls import ToolCalls
-from backend.runs.turns import Turns, turns_of
+from backend.runs.turns import Turns
 from backend.telemetry.defects import describe
 from backend.telemetry.names import RUN_BROKE, RUN_LOST
 
@@ -61,6 +65,7 @@ class Execution:
         flusher: Flusher,
         clock: Clock,
         limits: RunLimits,
+        toolbox: Toolbox,
     ) -> None:
         self._queue = queue
         self._models = models
@@ -69,6 +74,7 @@ class Execution:
         self._endings = Endings(queue, flusher, clock)
         self._tool_calls = ToolCalls(queue, flusher, self._endings, clock)
         self._limits = limits
+        self._toolbox = toolbox
 
     async def run(self, run: LiveRun) -> None:
         """The run has ended, is parked, is given back, or is another's."""
@@ -97,18 +103,17 @@ class Execution:
         assistant = history.assistant
         if assistant is None:
             raise AssistantNotFound("The assistant of this run was deleted.")
+        tools = await run.until_stopped(run_tools(assistant, self._toolbox))
         run.usage = usage_of(history.steps)
-        turns = turns_of(history)
-        while True:
-            request = _request(assistant, history.asker, turns, run)
+        turns = Turns(history)
+        while await self._tool_calls.complete(run, history.asker, turns, tools):
+            request = _request(assistant, history.asker, turns, tools, run)
             reply = await run.until_stopped(self._ask(run, request))
             run.usage += reply.usage
-            outcome = self._outcome(reply, turns)
-            if outcome is not None:
+            if outcome := self._outcome(reply, turns):
                 await self._endings.finish(run, outcome)
                 return
-            if not await self._tool_calls.take(run, assistant, turns, reply):
-                return
+            await self._tool_calls.begin(run, turns, tools, reply)
 
     def _outcome(self, reply: ModelReply, turns: Turns) -> Outcome | None:
         # A call that was cut short by the limit has half its arguments: it is none.
@@ -141,6 +146,9 @@ class Execution:
         async with aclosing(self._models.stream(request)) as stream:
             async for event in stream:
                 reply.hear(event)
+                if isinstance(event, Discarded):
+                    run.discard(MessageId(self._clock.new_id()))
+                    self._flusher.mark(run)
                 if reply.text_bytes > self._limits.max_text_bytes:
                     raise RunStopped(Stop.OVERLONG)
                 if isinstance(event, TextDelta):
@@ -151,13 +159,19 @@ class Execution:
         return reply.whole()
 
 
-def _request(assistant: Assistant, asker: Asker, turns: Turns, run: LiveRun) -> ModelRequest:
+def _request(
+    assistant: Assistant, asker: Asker, turns: Turns, tools: RunTools, run: LiveRun
+) -> ModelRequest:
+    options = assistant.options
+    if turns.rounds and options.tool_choice != "none":
+        # Who must call a tool each time never answers.
+        options = replace(options, tool_choice="auto")
     return ModelRequest(
         run.claim.model,
-        tuple(turns.messages),
+        turns.messages,
         assistant.instructions,
-        assistant.tools,
-        options=assistant.options,
+        tools.definitions,
+        options=options,
         attempt=run.claim.fence,
         asker=asker,
     )

@@ -1,6 +1,7 @@
 """Rows into the conversation that a model is given."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from backend.domain.ids import CallId
@@ -35,7 +36,9 @@ def own_turns(said: Sequence[Message], steps: Iterable[Step]) -> list[Message]:
         before = _number(calls[0], "ordinal")
         turns += said[spoken:before]
         spoken = max(spoken, before)
-        turns.append(Message("assistant", tuple(_call(step) for step in calls)))
+        kept = calls[0].data.get("kept")
+        asked = tuple(_call(step) for step in calls)
+        turns.append(Message("assistant", asked, kept if isinstance(kept, dict) else None))
         turns.append(
             Message("tool", tuple(_result(step) for step in calls if "output" in step.data))
         )
@@ -71,7 +74,7 @@ def _paired(turns: Sequence[Message]) -> Iterator[Message]:
             if _is_answered(part, following) and _is_asked(part, previous) and _says(part)
         )
         if kept:
-            yield Message(turn.role, kept)
+            yield replace(turn, parts=kept)
 
 
 def _is_answered(part: Part, following: Sequence[Part]) -> bool:
@@ -95,7 +98,8 @@ def _joined(turns: Iterable[Message]) -> list[Message]:
     joined: list[Message] = []
     for turn in turns:
         if joined and turn.role == joined[-1].role == "assistant":
-            joined[-1] = Message("assistant", joined[-1].parts + turn.parts)
+            kept = turn.kept or joined[-1].kept
+            joined[-1] = Message("assistant", joined[-1].parts + turn.parts, kept)
         else:
             joined.append(turn)
     return joined

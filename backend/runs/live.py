@@ -5,6 +5,7 @@ from collections.abc import Coroutine, Iterator
 from enum import Enum
 from typing import Any, TypeVar
 
+from backend.domain.events import MESSAGE_DISCARDED
 from backend.domain.ids import MessageId, RunId
 from backend.domain.json_values import JsonObject
 from backend.domain.messages import text_content
@@ -85,6 +86,13 @@ class LiveRun:
         self._message_id = message_id
         self._said = []
         self.ordinal += 1
+
+    def discard(self, message_id: MessageId) -> None:
+        """What was said since the last text that was stored is taken back."""
+        if not self.is_silent:
+            self.log.append(MESSAGE_DISCARDED, {"message_id": self._message_id})
+            self._message_id = message_id
+            self._said = []
 
     def stop(self, why: Stop) -> None:
         """The run's model call ends now; the first reason holds."""

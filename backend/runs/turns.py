@@ -1,90 +1,92 @@
-"""The conversation of one run while it grows, and the numbering of its rounds."""
+"""The conversation of one run while it grows, and its rounds of tool calls."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 from backend.domain.ids import CallId
-from backend.domain.json_values import Json, JsonObject
-from backend.domain.messages import Message, Text, ToolCall, ToolResult
-from backend.domain.runs import History
-from backend.domain.usage import Usage
+from backend.domain.json_values import Json
+from backend.domain.messages import Message, Text, ToolCall
+from backend.domain.runs import History, Step
 from backend.ports.clock import Clock
+from backend.ports.models import ModelReply
 from backend.runs.history import conversation, rounds
 
 
 class Turns:
-    """The conversation and the numbering of this run's rounds."""
+    """What the run was asked, and what it has said and called since."""
 
-    def __init__(self, messages: list[Message], *, next_position: int, rounds: int) -> None:
-        self.messages = messages
-        self.rounds = rounds
-        self._next_position = next_position
-        self._used = {
-            part.call_id for turn in messages for part in turn.parts if isinstance(part, ToolCall)
-        }
+    def __init__(self, history: History) -> None:
+        """As the rows have it: what an earlier attempt began is open."""
+        self._history = history
+        self._steps = {step.position: step for step in history.steps}
+        self._interrupted = {step.position for step in self.open}
 
-    def with_new_ids(self, calls: Iterable[ToolCall], clock: Clock) -> list[ToolCall]:
-        """Return the calls, each with an id that no other call of the conversation has."""
-        return [self._unique(call, clock) for call in calls]
+    @property
+    def messages(self) -> list[Message]:
+        """What the model is given."""
+        return conversation(replace(self._history, steps=tuple(self._steps.values())))
 
-    def steps(
-        self, calls: Sequence[ToolCall], known: set[str], ordinal: int, usage: Usage
-    ) -> list[JsonObject]:
-        """Return one round of calls as steps; the first one keeps what the round cost.
+    @property
+    def rounds(self) -> int:
+        """How often the run has asked for tools."""
+        return rounds(self._steps.values())
+
+    @property
+    def open(self) -> list[Step]:
+        """The calls that have no result yet, in the model's order."""
+        return [step for step in self._steps.values() if "output" not in step.data]
+
+    def was_interrupted(self, step: Step) -> bool:
+        """Whether an earlier attempt began the call, and nobody knows how far it came."""
+        return step.position in self._interrupted
+
+    def begin(self, reply: ModelReply, clock: Clock, *, ordinal: int) -> list[Step]:
+        """Return the round's calls as open steps.
 
         Args:
-            calls: In the model's order.
-            known: Names that the client serves; the others are answered with an error at once.
+            reply: Its text is said, its calls are to be made.
+            clock: Gives an id to each call whose own is missing or used.
             ordinal: How many texts the run has said before these calls.
-            usage: Tokens of this round.
         """
-        self.rounds += 1
-        made: list[JsonObject] = []
+        if reply.text:
+            said = Message("assistant", (Text(reply.text),))
+            self._history = replace(self._history, said=(*self._history.said, said))
+        begun = self._steps_of(reply, self._with_new_ids(reply.calls, clock), ordinal)
+        self._steps |= {step.position: step for step in begun}
+        return begun
+
+    def settle(self, step: Step, output: Json, *, is_error: bool) -> Step:
+        """Return the step with the result of its call, which the model will see."""
+        status = "failed" if is_error else "completed"
+        done = Step(step.position, status, {**step.data, "output": output})
+        self._steps[step.position] = done
+        return done
+
+    def _steps_of(self, reply: ModelReply, calls: Sequence[ToolCall], ordinal: int) -> list[Step]:
+        first, place = (
+            max(self._steps, default=-1) + 1,
+            {"round": self.rounds + 1, "ordinal": ordinal},
+        )
+        begun = [
+            Step(position, "in_progress", {**_call(call), **place})
+            for position, call in enumerate(calls, start=first)
+        ]
+        # What belongs to the round as a whole stands in its first step.
+        whole = {"usage": reply.usage.as_json(), "model": reply.model, "kept": reply.kept}
+        begun[0] = replace(begun[0], data={**begun[0].data, **whole})
+        return begun
+
+    def _with_new_ids(self, calls: Sequence[ToolCall], clock: Clock) -> list[ToolCall]:
+        said = (part for turn in self.messages for part in turn.parts)
+        used = {part.call_id for part in said if isinstance(part, ToolCall)}
+        fresh: list[ToolCall] = []
         for call in calls:
-            data: dict[str, Json] = {
-                "call_id": call.call_id,
-                "name": call.name,
-                "arguments": call.arguments,
-                "round": self.rounds,
-                "ordinal": ordinal,
-            }
-            if not made:
-                data["usage"] = usage.as_json()
-            if call.name not in known:
-                data["output"] = unknown_tool(call.name)
-            made.append(
-                {
-                    "position": self._next_position,
-                    "type": "tool_call",
-                    "status": "requires_action" if call.name in known else "completed",
-                    "data": data,
-                }
-            )
-            self._next_position += 1
-        return made
-
-    def add(self, text: str, calls: Sequence[ToolCall]) -> None:
-        """The model sees its own calls and that none of these tools exists."""
-        said = (Text(text),) if text else ()
-        results = (ToolResult(it.call_id, unknown_tool(it.name), is_error=True) for it in calls)
-        self.messages.append(Message("assistant", (*said, *calls)))
-        self.messages.append(Message("tool", tuple(results)))
-
-    def _unique(self, call: ToolCall, clock: Clock) -> ToolCall:
-        if not call.call_id or call.call_id in self._used:
-            call = ToolCall(CallId(f"call_{clock.new_id()}"), call.name, call.arguments)
-        self._used.add(call.call_id)
-        return call
+            is_new = call.call_id and call.call_id not in used
+            kept = call if is_new else replace(call, call_id=CallId(f"call_{clock.new_id()}"))
+            used.add(kept.call_id)
+            fresh.append(kept)
+        return fresh
 
 
-def unknown_tool(name: str) -> JsonObject:
-    """Return what the model is told about a tool that it made up."""
-    return {"error": "unknown_tool", "message": f"There is no tool named {name}."}
-
-
-def turns_of(history: History) -> Turns:
-    """Return the conversation as the rows have it."""
-    return Turns(
-        conversation(history),
-        next_position=max((step.position for step in history.steps), default=-1) + 1,
-        rounds=rounds(history.steps),
-    )
+def _call(call: ToolCall) -> dict[str, Json]:
+    return {"call_id": call.call_id, "name": call.name, "arguments": call.arguments}

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -11,6 +11,7 @@ from backend.domain.ids import MessageId, WorkerId
 from backend.errors import AssistantsError
 from backend.ports.clock import Clock
 from backend.ports.models import LLMProvider
+from backend.ports.tools import NoTools, Toolbox
 from backend.ports.wakeups import CANCEL, Wakeups
 from backend.runs.announcements import Announcements
 from backend.runs.broadcaster import Broadcaster
@@ -56,6 +57,8 @@ class WorkerParts:
     announcements: Announcements
     broadcaster: Broadcaster | None = None
     """Where browsers follow their sessions by another service than ours."""
+    toolbox: Toolbox = field(default_factory=NoTools)
+    """The service's own functions."""
 
 
 class Worker:
@@ -68,7 +71,9 @@ class Worker:
         self._live = LiveRuns()
         self._flusher = Flusher(parts.queue, clock)
         self._heartbeat = Heartbeat(parts.pulse, self._live, clock, lease_s=limits.lease_s)
-        self._execution = Execution(parts.queue, parts.models, self._flusher, clock, limits.run)
+        self._execution = Execution(
+            parts.queue, parts.models, self._flusher, clock, limits.run, parts.toolbox
+        )
         self._schedule = PollSchedule(limits.poll_s)
         self._tasks: set[asyncio.Task[None]] = set()
         self._answered = True

@@ -74,7 +74,7 @@ async def test_a_message_gets_one_stored_answer_with_what_it_cost(
     assert await answer_of(scene, session) == (
         "1,141 metres. 🏔️",
         None,
-        {"cached_tokens": 0, "reasoning_tokens": 0, **counted},
+        {"cached_tokens": 0, "cache_write_tokens": 0, "reasoning_tokens": 0, **counted},
     )
     (request,) = scripted.requests()
     assert request["body"]["model"] == "gpt-5.4"
