@@ -1,11 +1,13 @@
 """`offline:demo`, the model that needs no account: no language model, always the same answers.
 
 It exercises every path of a real one: streaming word by word, forced and parallel tool calls,
-usage, embeddings. A tool is called when the user's text names it, or when the request demands it.
-Tests and demonstrations script it by a line in the user's text, see `offline_script`.
+answers in JSON after a schema, usage, embeddings. A tool is called when the user's text names it,
+or when the request demands it. Tests and demonstrations script it by a line in the user's
+text, see `offline_script`.
 """
 
 import hashlib
+import json
 import math
 import os
 import re
@@ -25,7 +27,7 @@ from backend.domain.assistants import FunctionTool
 from backend.domain.ids import CallId
 from backend.domain.json_values import JsonObject
 from backend.domain.messages import Message, ToolCall, ToolResult
-from backend.domain.options import Named
+from backend.domain.options import JsonAnswer, Named
 from backend.domain.usage import Usage
 from backend.errors import ModelRateLimited, ModelRefused, ModelUnavailable
 from backend.ports.clock import Clock
@@ -202,7 +204,15 @@ def _words(request: ModelRequest, script: Script, asked: str, *, silent: bool) -
     scripted = script.words()
     if scripted is not None:
         return scripted
-    return [] if silent else _usual(request, asked)
+    if silent:
+        return []
+    answer = request.options.answer
+    return _usual(request, asked) if answer is None else _formed(answer, asked)
+
+
+def _formed(answer: JsonAnswer, asked: str) -> list[str]:
+    heard = {"notice": _NOTICE, "you_said": asked[:_QUOTED_CHARS]}
+    return split_words(json.dumps(heard if answer.schema is None else fill(answer.schema)))
 
 
 def _usual(request: ModelRequest, asked: str) -> list[str]:

@@ -2,22 +2,27 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import get_args
+from typing import cast, get_args
 
 from anthropic import AnthropicError, AsyncAnthropic
 from anthropic.types import Model as KnownModel
 from httpx2 import AsyncClient
+from pydantic_ai.models import Model
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.profiles.anthropic import AnthropicModelProfile
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.settings import ModelSettings
 
 from backend.domain.json_values import JsonObject
+from backend.domain.options import Options
 from backend.integrations.models.connections import MOST_ACCOUNTS
+from backend.integrations.models.wishes import lacks_form, lacks_reasoning, samples
+from backend.ports.models import ModelRequest
 
 _BASE_URL = "https://api.anthropic.com"
 # A tool keeps the schema that its author wrote.
 _PROFILE = AnthropicModelProfile(json_schema_transformer=None)
+_HOTTEST = 1
 _MESSAGE: JsonObject = {
     "id": "msg_0",
     "type": "message",
@@ -38,6 +43,7 @@ class Anthropic:
     names: Sequence[str] = get_args(get_args(KnownModel)[0])
     errors: tuple[type[Exception], ...] = (AnthropicError,)
     call_id_length: int | None = None
+    is_always_strict = True
     rehearsal: Sequence[JsonObject] = (
         {"type": "message_start", "message": _MESSAGE},
         {
@@ -73,11 +79,20 @@ class Anthropic:
         self._base_url = (base_url or _BASE_URL).rstrip("/").removesuffix("/v1")
         self._account = lru_cache(MOST_ACCOUNTS)(self._open)
 
-    def model(self, key: str, name: str) -> AnthropicModel:
-        """Return the model of this name, asked with this key."""
-        return AnthropicModel(name, provider=self._account(key), profile=_PROFILE)
+    def model(self, key: str, request: ModelRequest) -> AnthropicModel:
+        """Return the model that is asked, with this key."""
+        return AnthropicModel(request.model, provider=self._account(key), profile=_PROFILE)
 
-    def settings(self, common: ModelSettings) -> ModelSettings:
+    def lacks(self, model: Model, request: ModelRequest) -> str | None:
+        """Return what the request wants and the model has no such thing as, or none."""
+        profile, options = model.profile, request.options
+        return (
+            lacks_form(profile, options)
+            or lacks_reasoning(profile, options)
+            or _lacks_sampling(cast("AnthropicModelProfile", profile), options)
+        )
+
+    def settings(self, common: ModelSettings, request: ModelRequest) -> ModelSettings:  # noqa: ARG002
         """Return the common settings."""
         return common
 
@@ -90,3 +105,14 @@ class Anthropic:
             api_key=key, base_url=self._base_url, http_client=self._pool, max_retries=0
         )
         return AnthropicProvider(anthropic_client=client)
+
+
+def _lacks_sampling(profile: AnthropicModelProfile, options: Options) -> str | None:
+    if samples(options) and profile.get("anthropic_disallows_sampling_settings", False):
+        return "takes neither temperature nor top_p"
+    if options.temperature is None:
+        return None
+    if options.temperature > _HOTTEST:
+        return f"takes a temperature of {_HOTTEST} at most"
+    thinks = options.reasoning_effort not in (None, "none")
+    return "takes no temperature while it reasons" if thinks and options.temperature != 1 else None

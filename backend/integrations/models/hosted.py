@@ -9,16 +9,10 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Protocol
 
 import structlog
 from httpx2 import AsyncClient
-from pydantic_ai.direct import model_request_stream
-from pydantic_ai.embeddings import EmbeddingModel
-from pydantic_ai.models import Model
-from pydantic_ai.settings import ModelSettings
 
-from backend.domain.json_values import JsonObject
 from backend.errors import AssistantsError, ModelNotFound, ModelRefused
 from backend.integrations.models.failures import (
     CLIENT_ERRORS,
@@ -27,41 +21,14 @@ from backend.integrations.models.failures import (
     traits_of,
 )
 from backend.integrations.models.keys import KeyRing
-from backend.integrations.models.requests import parameters_of, settings_of
-from backend.integrations.models.stream import events_of
-from backend.integrations.models.turns import model_messages
+from backend.integrations.models.questions import answer_of
 from backend.integrations.models.vectors import embed_with
+from backend.integrations.models.vendors import Vendor
 from backend.ports.models import Embeddings, ModelEvent, ModelReply, ModelRequest
 from backend.ports.replies import collect
 
 CALL_FAILED = "model.call_failed"
 _log = structlog.get_logger()
-
-
-class Vendor(Protocol):
-    """What is particular about one vendor, or one server."""
-
-    names: Sequence[str]
-    """Of models that are known, to name those that are near a wrong one."""
-    errors: tuple[type[Exception], ...]
-    """What its client raises, where pydantic-ai does not put it into an error of its own."""
-
-    call_id_length: int | None
-    """Of the ids of tool calls, where it takes no other: so many letters and digits."""
-    rehearsal: Sequence[JsonObject]
-    """The events of a short answer with a word and a tool call, for `rehearse`."""
-
-    def model(self, key: str, name: str) -> Model:
-        """Return the model of this name, asked with this key."""
-        ...
-
-    def settings(self, common: ModelSettings) -> ModelSettings:
-        """Return what is sent beside the conversation: the common settings and its own."""
-        ...
-
-    def embedder(self, key: str, name: str) -> EmbeddingModel | None:
-        """Return the embedding model of this name, or none where the vendor has no such thing."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +70,7 @@ class HostedProvider:
         for number, key in enumerate(keys, start=1):
             is_silent = True
             try:
-                async with aclosing(self._answer(key, request)) as events:
+                async with aclosing(answer_of(self._vendor, self._prefix, key, request)) as events:
                     async for event in events:
                         is_silent = False
                         yield event
@@ -132,18 +99,6 @@ class HostedProvider:
                 if not failed.is_of_key or number == len(keys):
                     raise failed.meaning from None
         raise AssertionError("A ring of keys is never empty.")
-
-    async def _answer(self, key: str, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
-        call = model_request_stream(
-            self._vendor.model(key, request.model),
-            model_messages(request.messages, self._vendor.call_id_length),
-            model_settings=self._vendor.settings(settings_of(request)),
-            model_request_parameters=parameters_of(request),
-            instrument=False,
-        )
-        async with call as response, aclosing(events_of(response)) as events:
-            async for event in events:
-                yield event
 
     def _failure(self, error: Exception, key: str, model: str) -> _Failure:
         failure = failure_of(error)

@@ -10,6 +10,7 @@ from mistralai.client.errors import MistralError
 from mistralai.client.utils.logger import NoOpLogger
 from openai import OpenAIError
 from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
+from pydantic_ai.models import Model
 from pydantic_ai.models.mistral import LatestMistralModelNames, MistralModel
 from pydantic_ai.providers.mistral import MistralProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
@@ -18,6 +19,9 @@ from pydantic_ai.settings import ModelSettings
 from backend.domain.json_values import JsonObject
 from backend.integrations.models.chat import CHAT_REHEARSAL, MISTRAL_CALL_ID_LENGTH, open_client
 from backend.integrations.models.connections import MOST_ACCOUNTS
+from backend.integrations.models.forms import FormedModel, form_of
+from backend.integrations.models.wishes import lacks_reasoning
+from backend.ports.models import ModelRequest
 
 _BASE_URL = "https://api.mistral.ai"
 
@@ -28,6 +32,7 @@ class Mistral:
     names: Sequence[str] = (*get_args(LatestMistralModelNames), "mistral-embed")
     errors: tuple[type[Exception], ...] = (MistralError, OpenAIError)
     call_id_length: int | None = MISTRAL_CALL_ID_LENGTH
+    is_always_strict = False
     rehearsal: Sequence[JsonObject] = CHAT_REHEARSAL
 
     def __init__(self, pool: httpx2.AsyncClient, base_url: str | None = None) -> None:
@@ -42,11 +47,16 @@ class Mistral:
         self._account = lru_cache(MOST_ACCOUNTS)(self._open)
         self._embeddings = lru_cache(MOST_ACCOUNTS)(self._open_embeddings)
 
-    def model(self, key: str, name: str) -> MistralModel:
-        """Return the model of this name, asked with this key."""
-        return MistralModel(name, provider=self._account(key))
+    def model(self, key: str, request: ModelRequest) -> MistralModel:
+        """Return the model that is asked, with this key."""
+        form = form_of(request.options.answer)
+        return FormedModel(request.model, self._account(key), form)
 
-    def settings(self, common: ModelSettings) -> ModelSettings:
+    def lacks(self, model: Model, request: ModelRequest) -> str | None:
+        """Return what the request wants and the model has no such thing as, or none."""
+        return lacks_reasoning(model.profile, request.options)
+
+    def settings(self, common: ModelSettings, request: ModelRequest) -> ModelSettings:  # noqa: ARG002
         """Return the common settings."""
         return common
 

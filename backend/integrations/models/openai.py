@@ -8,13 +8,17 @@ from httpx2 import AsyncClient
 from openai import AsyncOpenAI, OpenAIError
 from openai.types import ChatModel
 from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
+from pydantic_ai.models import Model
 from pydantic_ai.models.openai import OpenAIResponsesModel, OpenAIResponsesModelSettings
 from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.settings import ModelSettings
 
 from backend.domain.json_values import JsonObject
+from backend.domain.options import Options
 from backend.integrations.models.connections import MOST_ACCOUNTS
+from backend.integrations.models.wishes import lacks_form, lacks_reasoning, samples
+from backend.ports.models import ModelRequest
 
 _BASE_URL = "https://api.openai.com/v1"
 # A tool keeps the schema that its author wrote. Thoughts never come back to the provider, so they
@@ -51,6 +55,7 @@ class OpenAI:
     names: Sequence[str] = get_args(ChatModel)
     errors: tuple[type[Exception], ...] = (OpenAIError,)
     call_id_length: int | None = None
+    is_always_strict = False
     rehearsal: Sequence[JsonObject] = (
         {"type": "response.created", "response": {**_RESPONSE, "status": "in_progress"}},
         {"type": "response.output_text.delta", **_PLACE, "delta": "-"},
@@ -73,11 +78,20 @@ class OpenAI:
         self._base_url = base_url or _BASE_URL
         self._account = lru_cache(MOST_ACCOUNTS)(self._open)
 
-    def model(self, key: str, name: str) -> OpenAIResponsesModel:
-        """Return the model of this name, asked with this key."""
-        return OpenAIResponsesModel(name, provider=self._account(key), profile=_PROFILE)
+    def model(self, key: str, request: ModelRequest) -> OpenAIResponsesModel:
+        """Return the model that is asked, with this key."""
+        return OpenAIResponsesModel(request.model, provider=self._account(key), profile=_PROFILE)
 
-    def settings(self, common: ModelSettings) -> ModelSettings:
+    def lacks(self, model: Model, request: ModelRequest) -> str | None:
+        """Return what the request wants and the model has no such thing as, or none."""
+        profile, options = model.profile, request.options
+        return (
+            lacks_form(profile, options)
+            or lacks_reasoning(profile, options)
+            or _lacks_sampling(cast("OpenAIModelProfile", profile), options)
+        )
+
+    def settings(self, common: ModelSettings, request: ModelRequest) -> ModelSettings:  # noqa: ARG002
         """Return the common settings, and that nothing be stored."""
         own = cast("OpenAIResponsesModelSettings", common)
         return OpenAIResponsesModelSettings(**{**own, "openai_store": False})
@@ -91,3 +105,14 @@ class OpenAI:
             api_key=key, base_url=self._base_url, http_client=self._pool, max_retries=0
         )
         return OpenAIProvider(openai_client=client)
+
+
+def _lacks_sampling(profile: OpenAIModelProfile, options: Options) -> str | None:
+    if not (samples(options) and profile.get("openai_supports_reasoning", False)):
+        return None
+    reasons = profile.get("thinking_enabled_by_default", False)
+    if options.reasoning_effort is not None:
+        reasons = options.reasoning_effort != "none"
+    if not profile.get("openai_supports_reasoning_effort_none", False):
+        reasons = True
+    return "takes neither temperature nor top_p while it reasons" if reasons else None

@@ -10,8 +10,9 @@ import httpx2
 from backend.domain.assistants import FunctionTool
 from backend.domain.json_values import JsonObject
 from backend.domain.messages import Message, Text
-from backend.integrations.models.hosted import HostedProvider, Vendor
+from backend.integrations.models.hosted import HostedProvider
 from backend.integrations.models.keys import FixedKeys, KeyRing
+from backend.integrations.models.vendors import Vendor
 from backend.ports.clock import SystemClock
 from backend.ports.models import ModelRequest
 
