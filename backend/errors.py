@@ -34,6 +34,7 @@ AssistantsError                       code, http_status, retryable
     │   ├── ModelRateLimited          it says when to come back
     │   └── ModelReplyUnreadable      it answered what nobody can read
     ├── ModelStreamTruncated          the stream ended without its final event
+    ├── StorageUnavailable            a stored file cannot be had now
     ├── ToolUnavailable               a tool failed in a way that may pass
     └── InternalFailure               a defect of ours, or a row that nobody expected
 
@@ -320,6 +321,12 @@ class ModelStreamTruncated(DependencyFailed):
 
     code = "model_stream_truncated"
     http_status = 502
+
+
+class StorageUnavailable(DependencyFailed):
+    """A stored file cannot be had now."""
+
+    code = "storage_unavailable"
 
 
 class ToolUnavailable(DependencyFailed):

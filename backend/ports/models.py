@@ -11,7 +11,8 @@ from backend.domain.messages import Message, ToolCall
 from backend.domain.options import Options
 from backend.domain.usage import Usage
 
-StopReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
+StopReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "refusal"]
+"""`refusal`: the model itself will not; what it says about that is the answer's text."""
 
 
 @dataclass(frozen=True, slots=True)

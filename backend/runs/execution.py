@@ -41,8 +41,9 @@ _OUTCOMES: dict[StopReason, Outcome] = {
     "tool_calls": COMPLETED,
     "length": Outcome("incomplete", "max_output_tokens"),
     "content_filter": Outcome("incomplete", "content_filter"),
+    "refusal": Outcome("incomplete", "refusal"),
 }
-_CUT: frozenset[StopReason] = frozenset({"length", "content_filter"})
+_CUT: frozenset[StopReason] = frozenset({"length", "content_filter", "refusal"})
 
 
 @dataclass(frozen=True, slots=True)

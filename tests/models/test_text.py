@@ -112,14 +112,6 @@ async def test_an_answer_that_was_cut_short_says_why(
     assert events == [TextDelta("And th"), Finished(reason, _COUNTED)]
 
 
-async def test_a_refusal_is_told_and_counts_as_filtered(canned: Canned, accounts: Accounts) -> None:
-    place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
-    pieces = [event("response.refusal.delta", **place, delta=it) for it in ("I can't ", "do that.")]
-    canned.will_stream(created(), *pieces, ended())
-    events = await heard(accounts.at(canned.base_url), ask("Do that"))
-    assert events == [TextDelta("I can't do that."), Finished("content_filter", _COUNTED)]
-
-
 async def test_events_that_nobody_knows_yet_are_passed_over(
     canned: Canned, accounts: Accounts
 ) -> None:

@@ -93,8 +93,11 @@ def _said(event: ModelResponseStreamEvent, words: Words) -> Iterator[ModelEvent]
 
 
 def _ending(whole: ModelResponse, reason: StopReason, words: Words) -> Iterator[ModelEvent]:
-    if refusal := (whole.provider_details or {}).get("refusal"):
+    details = whole.provider_details or {}
+    if refusal := details.get("refusal"):
         yield TextDelta(words.next(_REFUSAL, refusal))
+    if refusal or details.get("finish_reason") == "refusal":
+        reason = "refusal"
     # An answer that was cut short may hold half of a call's arguments: it makes no calls.
     calls = [part for part in whole.parts if isinstance(part, ToolCallPart)]
     if calls and reason in ("stop", "tool_calls"):
