@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import cast, get_args
 
 from anthropic import AnthropicError, AsyncAnthropic
@@ -16,6 +17,7 @@ from pydantic_ai.settings import ModelSettings
 from backend.domain.json_values import JsonObject
 from backend.domain.options import Options
 from backend.integrations.models.connections import MOST_ACCOUNTS
+from backend.integrations.models.kept import Memory
 from backend.integrations.models.wishes import lacks_form, lacks_reasoning, samples
 from backend.ports.models import ModelRequest
 
@@ -43,6 +45,7 @@ class Anthropic:
     names: Sequence[str] = get_args(get_args(KnownModel)[0])
     errors: tuple[type[Exception], ...] = (AnthropicError,)
     call_id_length: int | None = None
+    keeps_plain_thoughts = False
     is_always_strict = True
     rehearsal: Sequence[JsonObject] = (
         {"type": "message_start", "message": _MESSAGE},
@@ -92,13 +95,26 @@ class Anthropic:
             or _lacks_sampling(cast("AnthropicModelProfile", profile), options)
         )
 
-    def settings(self, common: ModelSettings, request: ModelRequest) -> ModelSettings:  # noqa: ARG002
-        """Return the common settings."""
+    def settings(self, common: ModelSettings, request: ModelRequest, model: Model) -> ModelSettings:
+        """Return the common settings; where a model may not think, that it does not."""
+        adapts = cast("AnthropicModelProfile", model.profile).get(
+            "anthropic_supports_adaptive_thinking", False
+        )
+        if common.get("thinking") and not adapts and not self._may_think(request, model):
+            common.pop("thinking")
         return common
 
     def embedder(self, key: str, name: str) -> None:  # noqa: ARG002 - as the port says
         """Return none: Anthropic has no embeddings."""
         return
+
+    def _may_think(self, request: ModelRequest, model: Model) -> bool:
+        """Return whether the last calls, if they are still to be answered, begin with thoughts."""
+        if not request.messages or request.messages[-1].role != "tool":
+            return True
+        answers = (turn for turn in reversed(request.messages) if turn.role == "assistant")
+        memory = Memory("anthropic", request.model, model.system)
+        return any(memory.owns(turn) for turn in islice(answers, 1))
 
     def _open(self, key: str) -> AnthropicProvider:
         client = AsyncAnthropic(

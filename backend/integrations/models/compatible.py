@@ -35,6 +35,7 @@ class Compatible:
     names: Sequence[str] = ()
     errors: tuple[type[Exception], ...] = (OpenAIError,)
     call_id_length: int | None = MISTRAL_CALL_ID_LENGTH
+    keeps_plain_thoughts = False
     is_always_strict = False
     rehearsal: Sequence[JsonObject] = CHAT_REHEARSAL
 
@@ -57,7 +58,12 @@ class Compatible:
         """Return none: what a server of somebody's own can do, it knows alone."""
         return None
 
-    def settings(self, common: ModelSettings, request: ModelRequest) -> ModelSettings:
+    def settings(
+        self,
+        common: ModelSettings,
+        request: ModelRequest,
+        model: Model,  # noqa: ARG002
+    ) -> ModelSettings:
         """Return the common settings, and how hard to think in the words of the row."""
         own = OpenAIChatModelSettings(**cast("OpenAIChatModelSettings", common))
         own.pop("thinking", None)

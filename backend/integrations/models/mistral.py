@@ -32,6 +32,7 @@ class Mistral:
     names: Sequence[str] = (*get_args(LatestMistralModelNames), "mistral-embed")
     errors: tuple[type[Exception], ...] = (MistralError, OpenAIError)
     call_id_length: int | None = MISTRAL_CALL_ID_LENGTH
+    keeps_plain_thoughts = True
     is_always_strict = False
     rehearsal: Sequence[JsonObject] = CHAT_REHEARSAL
 
@@ -56,7 +57,12 @@ class Mistral:
         """Return what the request wants and the model has no such thing as, or none."""
         return lacks_reasoning(model.profile, request.options)
 
-    def settings(self, common: ModelSettings, request: ModelRequest) -> ModelSettings:  # noqa: ARG002
+    def settings(
+        self,
+        common: ModelSettings,
+        request: ModelRequest,  # noqa: ARG002
+        model: Model,  # noqa: ARG002
+    ) -> ModelSettings:
         """Return the common settings."""
         return common
 

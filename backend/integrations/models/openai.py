@@ -21,12 +21,14 @@ from backend.integrations.models.wishes import lacks_form, lacks_reasoning, samp
 from backend.ports.models import ModelRequest
 
 _BASE_URL = "https://api.openai.com/v1"
-# A tool keeps the schema that its author wrote. Thoughts never come back to the provider, so they
-# are not asked for in the form that only it can read.
+# A tool keeps the schema that its author wrote. Of its thoughts a model is shown those that led to a
+# call of tools, encrypted, and no others.
 _PROFILE = OpenAIModelProfile(
     json_schema_transformer=None,
-    openai_supports_encrypted_reasoning_content=False,
     openai_responses_supports_reasoning_context=False,
+)
+_FORGETFUL = OpenAIModelProfile(
+    **{**_PROFILE, "openai_supports_encrypted_reasoning_content": False}
 )
 _RESPONSE: JsonObject = {
     "id": "resp_0",
@@ -55,6 +57,7 @@ class OpenAI:
     names: Sequence[str] = get_args(ChatModel)
     errors: tuple[type[Exception], ...] = (OpenAIError,)
     call_id_length: int | None = None
+    keeps_plain_thoughts = False
     is_always_strict = False
     rehearsal: Sequence[JsonObject] = (
         {"type": "response.created", "response": {**_RESPONSE, "status": "in_progress"}},
@@ -80,7 +83,9 @@ class OpenAI:
 
     def model(self, key: str, request: ModelRequest) -> OpenAIResponsesModel:
         """Return the model that is asked, with this key."""
-        return OpenAIResponsesModel(request.model, provider=self._account(key), profile=_PROFILE)
+        calls = bool(request.tools) or any(turn.kept for turn in request.messages)
+        profile = _PROFILE if calls else _FORGETFUL
+        return OpenAIResponsesModel(request.model, provider=self._account(key), profile=profile)
 
     def lacks(self, model: Model, request: ModelRequest) -> str | None:
         """Return what the request wants and the model has no such thing as, or none."""
@@ -91,7 +96,12 @@ class OpenAI:
             or _lacks_sampling(cast("OpenAIModelProfile", profile), options)
         )
 
-    def settings(self, common: ModelSettings, request: ModelRequest) -> ModelSettings:  # noqa: ARG002
+    def settings(
+        self,
+        common: ModelSettings,
+        request: ModelRequest,  # noqa: ARG002
+        model: Model,  # noqa: ARG002
+    ) -> ModelSettings:
         """Return the common settings, and that nothing be stored."""
         own = cast("OpenAIResponsesModelSettings", common)
         return OpenAIResponsesModelSettings(**{**own, "openai_store": False})

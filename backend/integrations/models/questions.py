@@ -7,6 +7,7 @@ import structlog
 from pydantic_ai.direct import model_request_stream
 
 from backend.errors import ModelRefused
+from backend.integrations.models.kept import Memory
 from backend.integrations.models.requests import parameters_of, settings_of
 from backend.integrations.models.stream import events_of
 from backend.integrations.models.turns import model_messages
@@ -36,13 +37,14 @@ async def answer_of(
         said = f"{prefix}:{request.model} {lacked}."
         _log.warning(NOT_ASKED, provider=prefix, model=request.model, said=said)
         raise ModelRefused(said)
+    memory = Memory(prefix, request.model, model.system, vendor.keeps_plain_thoughts)
     call = model_request_stream(
         model,
-        model_messages(request.messages, vendor.call_id_length),
-        model_settings=vendor.settings(settings_of(request), request),
+        model_messages(request.messages, vendor.call_id_length, memory),
+        model_settings=vendor.settings(settings_of(request), request, model),
         model_request_parameters=parameters_of(request, is_always_strict=vendor.is_always_strict),
         instrument=False,
     )
-    async with call as response, aclosing(events_of(response)) as events:
+    async with call as response, aclosing(events_of(response, memory)) as events:
         async for event in events:
             yield event

@@ -23,6 +23,7 @@ from backend.domain.json_values import JsonObject
 from backend.domain.messages import ToolCall
 from backend.domain.usage import Usage
 from backend.errors import ModelReplyUnreadable, ModelUnavailable
+from backend.integrations.models.kept import Memory
 from backend.integrations.models.words import Words, whole_characters
 from backend.ports.models import (
     Finished,
@@ -42,10 +43,14 @@ _REASONS: dict[FinishReason, StopReason] = {
 _REFUSAL = -1
 
 
-async def events_of(response: StreamedResponse) -> AsyncGenerator[ModelEvent, None]:
+async def events_of(response: StreamedResponse, memory: Memory) -> AsyncGenerator[ModelEvent, None]:
     """Yield words as they come, then the whole tool calls, Finished last.
 
     A stream that was cut off yields no Finished, even where it ended as if nothing had happened.
+
+    Args:
+        response: Not yet read.
+        memory: Of the model that answers.
 
     Raises:
         ModelReplyUnreadable: A call names no tool, or its arguments are no JSON object; asked
@@ -61,7 +66,7 @@ async def events_of(response: StreamedResponse) -> AsyncGenerator[ModelEvent, No
         return
     if whole.finish_reason == "error":
         raise ModelUnavailable("The provider ended its answer with an error.")
-    for told in _ending(whole, _REASONS[whole.finish_reason], words):
+    for told in _ending(whole, _REASONS[whole.finish_reason], words, memory):
         yield told
 
 
@@ -92,7 +97,10 @@ def _said(event: ModelResponseStreamEvent, words: Words) -> Iterator[ModelEvent]
             yield ReasoningDelta(whole_characters(thought))
 
 
-def _ending(whole: ModelResponse, reason: StopReason, words: Words) -> Iterator[ModelEvent]:
+def _ending(
+    whole: ModelResponse, reason: StopReason, words: Words, memory: Memory
+) -> Iterator[ModelEvent]:
+    kept = None
     details = whole.provider_details or {}
     if refusal := details.get("refusal"):
         yield TextDelta(words.next(_REFUSAL, refusal))
@@ -102,8 +110,8 @@ def _ending(whole: ModelResponse, reason: StopReason, words: Words) -> Iterator[
     calls = [part for part in whole.parts if isinstance(part, ToolCallPart)]
     if calls and reason in ("stop", "tool_calls"):
         yield from [ToolCallMade(_call(part)) for part in calls]
-        reason = "tool_calls"
-    yield Finished(reason, usage_of(whole.usage))
+        reason, kept = "tool_calls", memory.keep(whole)
+    yield Finished(reason, usage_of(whole.usage), kept=kept)
 
 
 def _call(part: ToolCallPart) -> ToolCall:

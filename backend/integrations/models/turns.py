@@ -1,7 +1,7 @@
 """A conversation of ours into the messages that pydantic-ai's model classes take.
 
-Words, tool calls and tool results cross; what a model thought never does, and images and files are
-left out in this version.
+Words, tool calls and tool results cross from provider to provider; what a model thought goes back
+to that model alone, and images and files are left out in this version.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from pydantic_core import to_json
 from backend.domain.ids import CallId
 from backend.domain.json_values import Json
 from backend.domain.messages import Message, Text, ToolCall, ToolResult
+from backend.integrations.models.kept import Memory
 
 _Fit: TypeAlias = Callable[[CallId], str]
 _LONGEST_NAME = 64
@@ -25,29 +26,39 @@ _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def model_messages(
-    turns: Sequence[Message], call_id_length: int | None = None
+    turns: Sequence[Message], call_id_length: int | None = None, memory: Memory | None = None
 ) -> list[wire.ModelMessage]:
     """Return the conversation; turns with nothing that crosses are left out.
 
     Args:
         turns: Each result comes after its call, each call has one.
         call_id_length: Of the ids of calls, where the provider takes no other.
+        memory: Of the model that is asked.
     """
     names = {part.call_id: part.name for part in _calls(turns)}
     fit = partial(_id, length=call_id_length)
-    made = (_message(turn, names, fit) for turn in turns)
+    made = (_message(turn, names, fit, memory) for turn in turns)
     return [message for message in made if message.parts]
 
 
-def _message(turn: Message, names: Mapping[CallId, str], fit: _Fit) -> wire.ModelMessage:
+def _message(
+    turn: Message, names: Mapping[CallId, str], fit: _Fit, memory: Memory | None
+) -> wire.ModelMessage:
     match turn.role:
         case "user":
             asked = [wire.UserPromptPart(turn.text)] if turn.text else []
             return wire.ModelRequest(parts=asked)
         case "assistant":
-            return wire.ModelResponse(parts=list(_said(turn, fit)))
+            shown = memory and memory.replay(turn, partial(_call, fit=fit))
+            # The provider's name says that its own items may go back under their ids.
+            system = memory.system if memory and shown else None
+            return wire.ModelResponse(parts=shown or list(_said(turn, fit)), provider_name=system)
         case "tool":
             return wire.ModelRequest(parts=list(_returned(turn, names, fit)))
+
+
+def _call(call: ToolCall, *, fit: _Fit) -> wire.ToolCallPart:
+    return wire.ToolCallPart(_name(call.name), dict(call.arguments), fit(call.call_id))
 
 
 def _said(turn: Message, fit: _Fit) -> Iterator[wire.ModelResponsePart]:
@@ -56,8 +67,8 @@ def _said(turn: Message, fit: _Fit) -> Iterator[wire.ModelResponsePart]:
             # Some providers refuse a conversation in which a model said nothing but a line's end.
             case Text(text) if text.strip():
                 yield wire.TextPart(text)
-            case ToolCall(call_id, name, arguments):
-                yield wire.ToolCallPart(_name(name), dict(arguments), fit(call_id))
+            case ToolCall():
+                yield _call(part, fit=fit)
 
 
 def _returned(

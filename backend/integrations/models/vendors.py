@@ -21,6 +21,8 @@ class Vendor(Protocol):
 
     call_id_length: int | None
     """Of the ids of tool calls, where it takes no other: so many letters and digits."""
+    keeps_plain_thoughts: bool
+    """It takes back what it thought without having signed it."""
     is_always_strict: bool
     """It has no answer after a schema that it does not guarantee."""
     rehearsal: Sequence[JsonObject]
@@ -34,7 +36,7 @@ class Vendor(Protocol):
         """Return what the request wants and the model has no such thing as, or none."""
         ...
 
-    def settings(self, common: ModelSettings, request: ModelRequest) -> ModelSettings:
+    def settings(self, common: ModelSettings, request: ModelRequest, model: Model) -> ModelSettings:
         """Return what is sent beside the conversation: the common settings and its own."""
         ...
 
