@@ -32,6 +32,8 @@ AssistantsError                       code, http_status, retryable
     ├── IdentityUnavailable           the issuer's keys cannot be had now
     ├── ModelUnavailable              the provider failed or could not be reached
     │   ├── ModelRateLimited          it says when to come back
+    │   ├── ModelTimedOut             it did not begin, or not end, in time
+    │   ├── ModelResting              it failed so often that it is left alone for a while
     │   └── ModelReplyUnreadable      it answered what nobody can read
     ├── ModelStreamTruncated          the stream ended without its final event
     ├── StorageUnavailable            a stored file cannot be had now
@@ -305,6 +307,27 @@ class ModelRateLimited(ModelUnavailable):
     http_status = 429
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ModelTimedOut(ModelUnavailable):
+    """The answer did not begin, or not end, in the time that the operator gives it."""
+
+    code = "model_timed_out"
+    http_status = 504
+
+
+class ModelResting(ModelUnavailable):
+    """The provider failed so often in a row that it was not asked.
+
+    Attributes:
+        retry_after_s: When it will be.
+    """
+
+    code = "model_resting"
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
 

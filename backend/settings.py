@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from backend.errors import SettingsInvalid
+from backend.limit_settings import LimitSettings
 from backend.model_settings import ModelSettings, address, without_blanks
 
 DATA_VARIABLE = "ASSISTANTS_DATA"
@@ -53,7 +54,7 @@ class ProbeSettings(BaseSettings):
     """Touched by a worker every other second; empty for none."""
 
 
-class Settings(ModelSettings, ProbeSettings):
+class Settings(ModelSettings, LimitSettings, ProbeSettings):
     """What a process needs to know; each field is the environment variable in upper case."""
 
     database_url: SecretStr | None = None

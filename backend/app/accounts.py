@@ -59,13 +59,27 @@ def accounts(settings: Settings) -> Mapping[str, Account]:
     return {**dict(_hosted(settings)), **dict(_compatible(settings))}
 
 
-def open_provider(prefix: str, account: Account, clock: Clock) -> LLMProvider:
+def open_provider(
+    prefix: str,
+    account: Account,
+    clock: Clock,
+    *,
+    connect_s: float = 10.0,
+    silence_s: float = 120.0,
+) -> LLMProvider:
     """Return the provider of these models; nothing is connected yet.
+
+    Args:
+        prefix: Of the models.
+        account: With whom.
+        clock: For keys that rest.
+        connect_s: For a connection.
+        silence_s: Between two pieces of an answer.
 
     Raises:
         SettingsInvalid: Its keys cannot be had.
     """
-    from backend.integrations.models.connections import PATIENCE, open_pool  # noqa: PLC0415
+    from backend.integrations.models.connections import Patience, open_pool  # noqa: PLC0415
     from backend.integrations.models.hosted import HostedProvider  # noqa: PLC0415
     from backend.integrations.models.keys import KeyRing  # noqa: PLC0415
     from backend.integrations.models.rehearsal import rehearse  # noqa: PLC0415
@@ -73,7 +87,7 @@ def open_provider(prefix: str, account: Account, clock: Clock) -> LLMProvider:
     keys = KeyRing(_keys(account), clock)
     vendor = pkgutil.resolve_name(account.vendor)
     rehearse(lambda pool: vendor(pool, account.base_url))
-    pool = open_pool(PATIENCE)
+    pool = open_pool(Patience(connect_s, silence_s))
     return HostedProvider(prefix, vendor(pool, account.base_url), keys, pool)
 
 

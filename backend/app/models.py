@@ -9,7 +9,11 @@ from backend.app.accounts import HOSTED, OFFLINE, accounts, open_provider, varia
 from backend.devkit.offline_model import OfflineModel
 from backend.domain.successors import successors
 from backend.errors import ModelNotFound
+from backend.governance.breaker import Breaker, BreakerLimits
 from backend.governance.fallbacks import Fallbacks
+from backend.governance.guarded import Guarded
+from backend.governance.retried import Retried, RetryLimits
+from backend.governance.timed import CallPatience, Timed
 from backend.model_settings import COMPATIBLE
 from backend.ports.clock import Clock
 from backend.ports.models import LLMProvider, ServedModel
@@ -75,6 +79,14 @@ def models(settings: Settings, clock: Clock) -> LLMProvider:
     return Fallbacks(catalogue(settings, clock))
 
 
+def resilient(prefix: str, provider: LLMProvider, settings: Settings, clock: Clock) -> LLMProvider:
+    """Return the provider with its limits of time, behind its breaker, asked again in moderation."""
+    timed = Timed(provider, CallPatience(settings.model_first_s, settings.model_call_s))
+    limits = BreakerLimits(settings.model_failures, settings.model_rest_s)
+    guarded = Guarded(timed, Breaker(prefix, clock, limits))
+    return Retried(guarded, clock, RetryLimits(total_s=settings.model_retry_s))
+
+
 def catalogue(settings: Settings, clock: Clock) -> PrefixCatalogue:
     """Return who serves which model.
 
@@ -85,7 +97,9 @@ def catalogue(settings: Settings, clock: Clock) -> PrefixCatalogue:
         OFFLINE: OfflineModel(clock, trials=settings.offline_trials)
     }
     for prefix, account in accounts(settings).items():
-        providers[prefix] = open_provider(prefix, account, clock)
+        patience = {"connect_s": settings.model_connect_s, "silence_s": settings.model_silence_s}
+        hosted = open_provider(prefix, account, clock, **patience)
+        providers[prefix] = resilient(prefix, hosted, settings, clock)
     return PrefixCatalogue(providers, successors(settings.model_aliases))
 
 

@@ -93,7 +93,7 @@ async def test_a_rate_limit_is_waited_out_and_leaves_one_answer(
     await scene.until_idle()
     text, error, _ = await answer_of(scene, session)
     assert (text, error) == ("1,141 metres.", None)
-    assert await scene.fences() == [2]
+    assert await scene.fences() == [1]
     assert [request["status"] for request in unreliable.requests()] == [429, 200]
     assert unreliable.verdict()["findings"] == []
     (failed,) = worker.logged("model.call_failed")

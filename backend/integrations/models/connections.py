@@ -14,13 +14,10 @@ _MOST_IDLE = 100
 class Patience:
     """How long a call waits before it counts as failed."""
 
-    connect_s: float = 10.0
+    connect_s: float
     """For a connection, and before that for a free place in the pool."""
-    silence_s: float = 120.0
+    silence_s: float
     """Between two pieces of an answer: models may think for a while before they go on."""
-
-
-PATIENCE = Patience()
 
 
 def open_pool(patience: Patience) -> httpx2.AsyncClient:
