@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from bench import backlog, campaign, latency, policies, streams, throughput, transports
+from bench import backlog, campaign, latency, models, policies, streams, throughput, transports
 from bench.data_api import over_the_data_api
 from bench.project import open_project
 from bench.report import table
@@ -39,7 +39,7 @@ def main() -> None:
 def _options() -> Namespace:
     parser = ArgumentParser(prog="python -m bench", description=__doc__)
     choices = ["all", "latency", "throughput", "backlog", "policies", "streams", "transports"]
-    choices.append("campaign")
+    choices += ["models", "campaign"]
     parser.add_argument("what", nargs="?", choices=choices, default="all")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there as well")
     parser.add_argument("--compare", action="store_true", help="beside the least anybody could do")
@@ -53,6 +53,10 @@ def _options() -> Namespace:
 async def _measure(options: Namespace) -> dict[str, Any]:
     rounds, quick = (2, True) if options.quick else (5, False)
     found: dict[str, Any] = {}
+    if options.what in ("all", "models"):
+        found |= await models.measure(rounds=3 if quick else 7)
+    if options.what == "models":
+        return found
     async with open_project() as project:
         if options.what in ("all", "latency"):
             inserts = 50 if quick else 150

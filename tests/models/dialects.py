@@ -20,7 +20,7 @@ class Dialect(Protocol):
 
     def think(self, thought: str) -> list[Any]: ...
 
-    def say(self, text: str) -> list[Any]: ...
+    def say(self, *texts: str) -> list[Any]: ...
 
     def call(self) -> list[Any]:
         """Return the events of CALLS."""
@@ -41,8 +41,8 @@ class Responses:
         place = {"item_id": "rs_1", "output_index": 0, "summary_index": 0}
         return [canned.event("response.reasoning_summary_text.delta", **place, delta=thought)]
 
-    def say(self, text: str) -> list[Any]:
-        return [canned.delta(text)]
+    def say(self, *texts: str) -> list[Any]:
+        return [canned.delta(text) for text in texts]
 
     def call(self) -> list[Any]:
         events: list[Any] = []
@@ -87,8 +87,9 @@ class Messages:
         block = {"type": "thinking", "thinking": "", "signature": ""}
         return self._block(block, {"type": "thinking_delta", "thinking": thought})
 
-    def say(self, text: str) -> list[Any]:
-        return self._block({"type": "text", "text": ""}, {"type": "text_delta", "text": text})
+    def say(self, *texts: str) -> list[Any]:
+        deltas = ({"type": "text_delta", "text": text} for text in texts)
+        return self._block({"type": "text", "text": ""}, *deltas)
 
     def call(self) -> list[Any]:
         return [
@@ -129,8 +130,8 @@ class Chat:
     def think(self, thought: str) -> list[Any]:
         return [_chunk({"reasoning_content": thought})]
 
-    def say(self, text: str) -> list[Any]:
-        return [_chunk({"content": text})]
+    def say(self, *texts: str) -> list[Any]:
+        return [_chunk({"content": text}) for text in texts]
 
     def call(self) -> list[Any]:
         return [
