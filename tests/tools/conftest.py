@@ -7,6 +7,7 @@ import pytest_asyncio
 
 from tests.support.chat import Chat, open_chat
 from tests.support.cluster import Database
+from tests.tools.web_server import WebServer, web_server
 
 
 @pytest_asyncio.fixture
@@ -14,3 +15,10 @@ async def chat(database: Database) -> AsyncIterator[Chat]:
     """Yield a fresh project; its connections are closed before its database is dropped."""
     async with AsyncExitStack() as stack:
         yield await open_chat(database, stack)
+
+
+@pytest_asyncio.fixture
+async def server() -> AsyncIterator[WebServer]:
+    """Yield a web server of this test's own."""
+    async with web_server() as made:
+        yield made

@@ -1,0 +1,140 @@
+"""Names are resolved, checked and connected to in one step, so that no second answer counts."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+import httpcore2
+import httpx2
+
+from backend.errors import ToolRefused
+from backend.integrations.web.addresses import is_reachable
+from backend.integrations.web.reach import Reach, plain_name
+
+Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
+_MOST_CONNECTIONS = 100
+_MOST_IDLE = 20
+_CONNECT_S = 5.0
+_MOST_ADDRESSES = 4
+
+
+class Unreachable(httpcore2.ConnectError):
+    """The host may not be connected to: all or some of its addresses are nobody else's business."""
+
+
+async def resolve(name: str, port: int) -> Sequence[str]:
+    """Return the addresses of the name, as the system knows them.
+
+    Raises:
+        OSError: It has none.
+    """
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class GuardedBackend(httpcore2.AsyncNetworkBackend):
+    """Connects to hosts within reach, and to the very addresses that it has checked."""
+
+    def __init__(self, reach: Reach, resolving: Resolve = resolve) -> None:
+        self._reach = reach
+        self._resolve = resolving
+        self._below = httpcore2.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the base class's
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        """Return a stream to the first address of the host that answers.
+
+        Raises:
+            Unreachable: The host, or one of its addresses, may not be asked.
+            httpcore2.NetworkError: None of them answers.
+        """
+        failed: Exception | None = None
+        for address in await self._addresses(host, port, timeout or _CONNECT_S):
+            try:
+                return await self._below.connect_tcp(
+                    address, port, timeout or _CONNECT_S, local_address, socket_options
+                )
+            except (httpcore2.NetworkError, httpcore2.TimeoutException) as error:
+                failed = error
+        raise failed or httpcore2.ConnectError("The host has no address.")
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - the base class's
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        """Refuse.
+
+        Raises:
+            Unreachable: Always.
+        """
+        del path, timeout, socket_options
+        raise Unreachable("No sockets of this machine.")
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after so many seconds."""
+        await self._below.sleep(seconds)
+
+    async def _addresses(self, host: str, port: int, timeout_s: float) -> Sequence[str]:
+        try:
+            name = plain_name(host)
+            self._reach.check(name, port)
+        except ToolRefused as refused:
+            raise Unreachable(str(refused)) from None
+        try:
+            async with asyncio.timeout(timeout_s):
+                found = await self._resolve(name, port)
+        except TimeoutError:
+            raise httpcore2.ConnectTimeout("The name was not resolved in time.") from None
+        except (OSError, UnicodeError):
+            raise httpcore2.ConnectError("The name has no address.") from None
+        or_private = self._reach.may_be_private(name, port)
+        # One address of a private network among others is an attack, or a mistake like one.
+        if not all(is_reachable(address, or_private=or_private) for address in found):
+            raise Unreachable("This host lies in a network that is not asked.")
+        return found[:_MOST_ADDRESSES]
+
+
+class GuardedTransport(httpx2.AsyncHTTPTransport):
+    """The library's own, on connections of ours."""
+
+    def __init__(self, reach: Reach, resolving: Resolve = resolve) -> None:
+        super().__init__(trust_env=False)
+        # The library has no parameter for it; tests show that the guard is asked.
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=httpx2.create_ssl_context(),
+            max_connections=_MOST_CONNECTIONS,
+            max_keepalive_connections=_MOST_IDLE,
+            keepalive_expiry=5.0,
+            network_backend=GuardedBackend(reach, resolving),
+        )
+
+
+def open_client(
+    reach: Reach, *, silence_s: float = 60.0, resolving: Resolve = resolve, **options: Any
+) -> httpx2.AsyncClient:
+    """Return a client that asks nobody out of reach, and knows no proxy and no redirect.
+
+    Args:
+        reach: Which hosts may be asked.
+        silence_s: How long one waits for the next bytes.
+        resolving: From a name to its addresses.
+        options: Of the library's client, such as headers.
+    """
+    timeout = httpx2.Timeout(silence_s, connect=_CONNECT_S, pool=_CONNECT_S)
+    return httpx2.AsyncClient(
+        transport=GuardedTransport(reach, resolving),
+        timeout=timeout,
+        trust_env=False,
+        follow_redirects=False,
+        **options,
+    )
