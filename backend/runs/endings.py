@@ -13,7 +13,7 @@ from backend.ports.clock import Clock
 from backend.runs.failures import Failure
 from backend.runs.flusher import Flusher
 from backend.runs.live import LiveRun, RunStopped, Stop
-from backend.runs.queue import RunQueue
+from backend.runs.queue import Events, RunQueue
 from backend.telemetry import names
 
 T = TypeVar("T")
@@ -33,7 +33,9 @@ class Endings:
     async def finish(self, run: LiveRun, outcome: Outcome) -> None:
         """The run has ended with its one outcome, or it is another's by now."""
         await self._flusher.settle(run)
-        events = run.log.take()
+        await self._finish(run, outcome, run.log.take())
+
+    async def _finish(self, run: LiveRun, outcome: Outcome, events: Events) -> None:
         answer = await self.while_leased(
             run, lambda: self._queue.finish(run.claim, outcome, run.text, run.usage, events)
         )
@@ -50,6 +52,9 @@ class Endings:
         """The run has failed: for now, when another attempt may help, else for good."""
         if not failure.retryable:
             await self.finish(run, Outcome("failed", None, failure.code))
+            return
+        if failure.is_turn:
+            await self._defer(run, failure)
             return
         await self._flusher.settle(run)
         events = run.log.take()
@@ -97,6 +102,15 @@ class Endings:
                     raise RunStopped(Stop.LOST) from None
                 await self._clock.sleep(wait_s)
         raise AssertionError("count() does not end")
+
+    async def _defer(self, run: LiveRun, failure: Failure) -> None:
+        await self._flusher.settle(run)
+        events, after_s = run.log.take(), failure.retry_after_s
+        state = await self.while_leased(run, lambda: self._queue.defer(run.claim, after_s, events))
+        if state == "overdue":
+            await self._finish(run, Outcome("failed", None, failure.code), events)
+        else:
+            _log.info(names.RUN_DEFERRED, run_id=run.claim.run_id, after_s=after_s, state=state)
 
     async def _release(self, run: LiveRun) -> None:
         # What waits to be sent belongs to a text that the next attempt discards.

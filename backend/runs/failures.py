@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from backend.errors import AssistantsError, InternalFailure
+from backend.errors import AssistantsError, InternalFailure, ModelRateLimited
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,10 +12,14 @@ class Failure:
     code: str
     retryable: bool
     retry_after_s: float | None = None
+    is_turn: bool = False
+    """Nothing has failed: the run only has to wait until its model may be asked again."""
 
 
 def failure_of(error: Exception) -> Failure:
     """Return what the error means; one that nobody expected is a defect and tried again."""
     if isinstance(error, AssistantsError):
-        return Failure(error.code, error.retryable, getattr(error, "retry_after_s", None))
+        after_s = getattr(error, "retry_after_s", None)
+        is_turn = isinstance(error, ModelRateLimited)
+        return Failure(error.code, error.retryable, after_s, is_turn)
     return Failure(InternalFailure.code, InternalFailure.retryable)

@@ -10,8 +10,9 @@ from backend.domain.runs import Claim, Outcome, claim_from_json
 from backend.domain.usage import Usage
 from backend.ports.gateway import Gateway
 
-Stored: TypeAlias = Literal["stored", "retrying", "lost", "gone"]
-"""Lost: another holds the fence by now. Gone: the session was deleted. Both wrote nothing."""
+Stored: TypeAlias = Literal["stored", "retrying", "deferred", "overdue", "lost", "gone"]
+"""Lost: another holds the fence by now. Gone: the session was deleted. Overdue: it has waited too
+long. These wrote nothing."""
 Events: TypeAlias = Sequence[JsonObject]
 
 
@@ -172,6 +173,10 @@ class RunQueue:
             p_events=events,
         )
 
+    async def defer(self, claim: Claim, after_s: float | None, events: Events) -> Stored:
+        """Give the run back for so long, because its model is at its limit; that is no failure."""
+        return await self._write("engine.defer_run", claim, p_after_s=after_s, p_events=events)
+
     async def release(self, claim: Claim) -> Stored:
         """Give the run back untouched; what it streamed and nobody stored will be discarded."""
         return await self._write("engine.release_run", claim, p_events=[])
@@ -199,5 +204,5 @@ class RunQueue:
         return state
 
     def _told(self, claim: Claim, state: Stored) -> None:
-        if state in ("stored", "retrying"):
+        if state in ("stored", "retrying", "deferred"):
             self._announce(claim.session_id)

@@ -16,6 +16,7 @@ _EXECUTABLE = {
         "announce_events",
         "checkpoint_run",
         "claim_runs",
+        "defer_run",
         "describe_wall",
         "diagnose",
         "dismiss_worker",

@@ -41,7 +41,7 @@ async def test_the_claim_reads_the_index_of_ready_runs_and_no_table(database: Da
         candidates = _candidates(await chat.admin.fetchval(SOURCE))
         rows = await chat.admin.fetch(f"explain (analyze, timing off) {candidates}")
     plan = "\n".join(row[0] for row in rows)
-    assert "runs_ready_idx" in plan
+    assert "runs_turn_idx" in plan
     assert "Seq Scan" not in plan
     assert "Sort" not in plan
 

@@ -56,7 +56,7 @@ async def test_a_plain_message_gets_a_complete_reply(chat: Chat, working: Workin
 async def test_a_run_that_cannot_succeed_fails_with_a_code_and_keeps_its_text(
     chat: Chat, working: Working, fault: dict[str, Any], error: str
 ) -> None:
-    await chat.configure(max_failures=2)
+    await chat.configure(max_failures=2, turn_wait_s=1)
     row = await ending(chat, working, script(deltas=5, fault=fault))
     assert (row["status"], row["reason"], row["error"]) == ("incomplete", "failed", error)
     assert text_of(row) == "word1 word2 word3 "

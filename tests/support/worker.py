@@ -112,6 +112,10 @@ class Worker:
         """Return what giving the run back was answered."""
         return await self.call("release_run", *self._held(claim), list(events))
 
+    async def defer(self, claim: Claim, after_s: float | None = None, events: Any = ()) -> Any:
+        """Return what waiting for the model's next turn was answered."""
+        return await self.call("defer_run", *self._held(claim), after_s, list(events))
+
     async def flush(self, claim: Claim, *events: Any) -> Any:
         """Return the answer to storing these events of one run."""
         batch = {"run_id": claim["run_id"], "fence": claim["fence"], "events": list(events)}

@@ -1,0 +1,134 @@
+-- Purpose:   one requester's burst does not starve the others.
+-- Guarantee: each further run of a requester that is ready or running queues as if it had been asked a
+--            minute later, so others pass it; nobody waits behind more than the newcomers of so many
+--            minutes. A claim reads the index in that order and no more of it than it takes.
+-- Caller:    workers; whatever gives a run its turn.
+
+set lock_timeout = '5s';
+set statement_timeout = '60s';
+
+lock table engine.runs in access exclusive mode;
+alter table engine.runs add column turn_at timestamptz not null default now();
+comment on column engine.runs.turn_at is
+'The order among ready runs of one priority: when it became ready, a minute later for each run that
+its requester had ready or running then. Says nothing of when: an idle worker takes it at once.';
+update engine.runs set turn_at = run_after where ended_at is null;
+
+-- run_after stands in it so that runs which wait for another try are passed over without a look at them.
+-- squawk-ignore require-concurrent-index-creation
+create index runs_turn_idx on engine.runs (priority, turn_at, queued_no, run_after)
+where status = 'ready';
+-- squawk-ignore require-concurrent-index-creation
+create index runs_requester_turn_idx on engine.runs (requester_id, turn_at)
+where status in ('ready', 'running');
+-- squawk-ignore require-concurrent-index-deletion
+drop index engine.runs_ready_idx;
+
+create function engine.next_turn(p_requester text) returns timestamptz
+language sql
+volatile
+security invoker
+set search_path = ''
+begin atomic
+    select
+        greatest(
+            clock_timestamp(),
+            (
+                select r.turn_at + interval '1 minute'
+                from engine.runs as r
+                where r.requester_id = p_requester and r.status in ('ready', 'running')
+                order by r.turn_at desc
+                limit 1
+            )
+        );
+end;
+comment on function engine.next_turn(text) is
+'Where the next run of this requester queues: now, or behind the last that is ready or running.';
+
+create or replace function engine.promote(p_session uuid) returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    v_run engine.runs;
+    v_joined boolean;
+begin
+    for v_ended in 0..50 loop
+        exit when exists (
+            select from engine.runs r where r.session_id = p_session
+            and r.status in ('ready', 'running', 'requires_action', 'cancelling'));
+        select r.* into v_run from engine.runs r
+        where r.session_id = p_session and r.status = 'waiting'
+        order by r.queued_no limit 1
+        for no key update;
+        exit when not found;
+        v_joined := engine.join_path(v_run);
+        if v_joined and v_run.cancel_requested_at is null then
+            update engine.runs r
+            set status = 'ready', run_after = pg_catalog.clock_timestamp(),
+                turn_at = engine.next_turn(r.requester_id)
+            where r.id = v_run.id;
+            perform engine.wake('run');
+        elsif v_ended < 50 then
+            perform engine.end_run(v_run, 'cancelled', null, '[]',
+                case when v_joined then v_run.cancel_reason else 'deleted' end, null, null);
+        else
+            -- One transaction must not end thousands: the reaper goes on with this one.
+            update engine.runs r
+            set status = 'cancelling', lease_until = pg_catalog.clock_timestamp(),
+                cancel_reason = case when v_joined then r.cancel_reason else 'deleted' end
+            where r.id = v_run.id;
+            perform engine.wake('run');
+        end if;
+    end loop;
+end
+$$;
+
+create or replace function engine.claim_runs(
+    p_worker text, p_limit integer, p_lease_s double precision,
+    p_excluded_models text[] default '{}', p_message_limit integer default 0
+) returns jsonb
+language plpgsql
+volatile
+security definer -- a worker has no rights on tables
+set search_path = ''
+as $$
+declare
+    v_claims jsonb;
+begin
+    perform engine.reap_runs(16);
+    with candidate as materialized (
+        select r.id from engine.runs r
+        where r.status = 'ready' and r.run_after <= pg_catalog.statement_timestamp()
+        and r.model <> all (p_excluded_models)
+        order by r.priority, r.turn_at, r.queued_no
+        limit p_limit
+        for no key update skip locked
+    ), claimed as (
+        update engine.runs r
+        set status = 'running', fence = r.fence + 1, worker = p_worker,
+            lease_until = pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => p_lease_s),
+            expires_at = pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => s.run_ttl_s),
+            started_at = coalesce(r.started_at, pg_catalog.clock_timestamp())
+        from candidate c, engine.settings s
+        where r.id = c.id
+        returning r.*
+    )
+    select pg_catalog.jsonb_agg(
+        engine.describe_claim(c) order by c.priority, c.turn_at, c.queued_no) into v_claims
+    from claimed c;
+    if p_message_limit > 0 and v_claims is not null then
+        return engine.with_histories(v_claims, p_worker, p_message_limit);
+    end if;
+    return coalesce(v_claims, '[]');
+end
+$$;
+comment on function engine.claim_runs(text, integer, double precision, text[], integer) is
+'List of claims {"run_id", "fence", …}: up to p_limit ready runs are running under a lease of
+p_lease_s seconds; those of the lowest priority first, among them requesters in turns. Models in
+p_excluded_models are left for later. With p_message_limit each claim carries its "history", which
+saves a round trip.';
+
+revoke all on function engine.next_turn(text) from public, anon, authenticated, service_role;

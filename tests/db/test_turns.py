@@ -1,0 +1,106 @@
+"""Requesters have turns: one's burst waits behind the others, and never for ever."""
+
+from typing import Any
+from uuid import UUID
+
+from tests.support.browser import Browser
+from tests.support.chat import Chat
+
+
+async def burst(browser: Browser, count: int) -> list[str]:
+    """Return the sessions of so many messages."""
+    sessions = [await browser.start_session() for _ in range(count)]
+    for session in sessions:
+        await browser.say(session)
+    return [str(session) for session in sessions]
+
+
+async def claimed(chat: Chat, limit: int) -> list[str]:
+    """Return the sessions of the next claims, in their order."""
+    return [claim["session_id"] for claim in await chat.worker.claim(limit=limit)]
+
+
+async def test_a_burst_of_one_waits_behind_the_first_of_another(chat: Chat) -> None:
+    adas = await burst(chat.ada, 5)
+    bobs = await burst(chat.bob, 2)
+
+    order = [(await claimed(chat, 1))[0] for _ in range(7)]
+
+    assert order == [adas[0], bobs[0], adas[1], bobs[1], *adas[2:]]
+
+
+async def test_one_claim_keeps_to_that_order(chat: Chat) -> None:
+    adas = await burst(chat.ada, 3)
+    bobs = await burst(chat.bob, 1)
+
+    assert await claimed(chat, 3) == [adas[0], bobs[0], adas[1]]
+
+
+async def test_who_has_runs_under_way_waits_for_those_who_have_none(chat: Chat) -> None:
+    await burst(chat.ada, 3)
+    await claimed(chat, 3)
+    adas = await burst(chat.ada, 1)
+    bobs = await burst(chat.bob, 1)
+
+    assert await claimed(chat, 2) == [*bobs, *adas]
+
+
+async def test_runs_that_have_ended_count_no_more(chat: Chat) -> None:
+    await burst(chat.ada, 3)
+    for claim in await chat.worker.claim():
+        await chat.worker.finish(claim)
+    adas = await burst(chat.ada, 1)
+    bobs = await burst(chat.bob, 1)
+
+    assert await claimed(chat, 2) == [*adas, *bobs]
+
+
+async def test_a_burst_is_overtaken_for_minutes_and_not_for_ever(chat: Chat) -> None:
+    adas = await burst(chat.ada, 3)
+    # As if it had been asked ten minutes ago.
+    await chat.admin.execute("update engine.runs set turn_at = turn_at - interval '10 min'")
+    bobs = await burst(chat.bob, 1)
+
+    assert await claimed(chat, 4) == [*adas, *bobs]
+
+
+async def test_a_lower_priority_number_goes_before_all_turns(chat: Chat) -> None:
+    adas = await burst(chat.ada, 3)
+    bobs = await burst(chat.bob, 1)
+    last = "update engine.runs set priority = -1 where session_id = $1"
+    await chat.admin.execute(last, UUID(adas[2]))
+
+    assert await claimed(chat, 4) == [adas[2], adas[0], bobs[0], adas[1]]
+
+
+async def test_a_run_that_is_tried_again_keeps_its_turn(chat: Chat) -> None:
+    await chat.configure(backoff_s=0)
+    adas = await burst(chat.ada, 2)
+    (claim,) = await chat.worker.claim(limit=1)
+    await chat.worker.fail(claim)
+    await burst(chat.bob, 1)
+    await chat.let_backoff_pass()
+
+    assert (await claimed(chat, 1))[0] == adas[0]
+
+
+async def test_turns_are_found_in_an_index_and_cost_the_same_behind_thousands(chat: Chat) -> None:
+    await _many(chat, 20_000)
+    plan = await chat.admin.fetch(
+        "explain select r.turn_at from engine.runs r where r.requester_id = 'user_many'"
+        " and r.status in ('ready', 'running') order by r.turn_at desc limit 1"
+    )
+
+    assert "runs_requester_turn_idx" in str(plan)
+
+
+async def _many(chat: Chat, count: int) -> Any:
+    await chat.admin.execute(
+        "with made as (insert into chat_sessions (user_id) select 'user_many'"
+        " from generate_series(1, $1::int) returning id)"
+        " insert into engine.runs (session_id, user_id, requester_id, model, origin, status, turn_at)"
+        " select id, 'user_many', 'user_many', 'offline:demo', 'api', 'ready',"
+        " now() + interval '1 min' * row_number() over () from made",
+        count,
+    )
+    await chat.admin.execute("vacuum analyze engine.runs")
