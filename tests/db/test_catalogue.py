@@ -29,6 +29,7 @@ _EXECUTABLE = {
         "read_streams",
         "readiness",
         "reap_runs",
+        "record_calls",
         "release_run",
         "report_worker",
         "run_history",
@@ -111,6 +112,7 @@ _UNINDEXED = {
     ("session_shares", "created_by"),
     ("session_shares", "user_id"),
     ("shared_assistants", "visibility"),
+    ("usage_days", "user_id"),
     ("messages", "extension"),  # of realtime, whose rows Realtime finds by id
     ("objects", "name"),  # of storage, whose rows Storage finds by bucket and name
 }

@@ -68,11 +68,19 @@ async def test_nobody_holds_a_right_on_a_column_that_is_not_listed(empty_chat: C
     view = await empty_chat.admin.fetch(
         "select attname from pg_attribute where attrelid = 'public.runs'::regclass and attnum > 0"
     )
+    usage = await empty_chat.admin.fetch(
+        "select attname from pg_attribute"
+        " where attrelid = 'public.usage_by_day'::regclass and attnum > 0"
+    )
     read = {
-        ("engine.runs", role, "select", column)
+        (table, role, "select", column)
         for role in ("authenticated", "service_role")
-        # The status that the view shows depends on it.
-        for column in {"cancel_requested_at", *(name for (name,) in view)}
+        for table, columns in {
+            # The status that the view shows depends on it.
+            "engine.runs": {"cancel_requested_at", *(name for (name,) in view)},
+            "engine.usage_days": {name for (name,) in usage},
+        }.items()
+        for column in columns
     }
 
     assert await _found(empty_chat, _COLUMNS) == written | read

@@ -19,6 +19,7 @@ _PRIVILEGES = {
     "public.session_shares": {"authenticated": "select delete", "service_role": "select delete"},
     "public.shared_assistants": {"authenticated": "select", "service_role": "select"},
     "public.runs": {"authenticated": "select", "service_role": "select"},
+    "public.usage_by_day": {"authenticated": "select", "service_role": "select"},
     # asked by policies
     "engine.caller": {"authenticated": "select"},
     "engine.pinned_issuer": {"authenticated": "select"},
@@ -27,6 +28,9 @@ _PRIVILEGES = {
     "engine.events": {},
     "engine.settings": {},
     "engine.admissions": {},
+    "engine.model_calls": {},
+    "engine.model_prices": {},
+    "engine.usage_days": {},
 }
 _ALL = ["select", "insert", "update", "delete", "truncate", "references", "trigger"]
 _WHO: dict[str, Identity] = {"authenticated": ADA, "service_role": SERVICE, "anon": ANONYMOUS}
@@ -52,7 +56,15 @@ _WRITES = {
     ("assistants", "insert", "service_role"): _EVERY_ASSISTANT_COLUMN,
     ("assistants", "update", "service_role"): _EVERY_ASSISTANT_COLUMN,
 }
-_TABLES = ("chat_sessions", "messages", "assistants", "session_shares", "shared_assistants", "runs")
+_TABLES = (
+    "chat_sessions",
+    "messages",
+    "assistants",
+    "session_shares",
+    "shared_assistants",
+    "runs",
+    "usage_by_day",
+)
 # Computed or generated, so nobody could write them whatever was granted.
 _COMPUTED = ["status", "queued_no"]
 

@@ -17,7 +17,15 @@ from tests.support.rights import everybodys, rights, standing
 LISTS = Path(__file__).with_name("rights")
 _NO_FUNCTION, _NO_TABLE, _NO_SCHEMA = "PGRST202", "PGRST205", "PGRST106"
 
-_TABLES = {"assistants", "chat_sessions", "messages", "runs", "session_shares", "shared_assistants"}
+_TABLES = {
+    "assistants",
+    "chat_sessions",
+    "messages",
+    "runs",
+    "session_shares",
+    "shared_assistants",
+    "usage_by_day",
+}
 _ACTED = {"cancel_run", "read_stream", "regenerate", "search_messages", "submit_tool_outputs"}
 _OF_VISITORS = {"read_shared_session"}
 _OF_USERS = _ACTED | _OF_VISITORS | {"share_session"}

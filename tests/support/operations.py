@@ -103,6 +103,7 @@ _ROWS: dict[str, dict[str, Any]] = {
     "assistants": {"id": "{private}"},
     "shared_assistants": {"id": "{shared}"},
     "session_shares": {"id": "{share}"},
+    "usage_by_day": {"user_id": "{owner}"},
 }
 _CHANGE: dict[str, dict[str, Any]] = {
     "chat_sessions": {"title": "changed"},
@@ -111,6 +112,7 @@ _CHANGE: dict[str, dict[str, Any]] = {
     "assistants": {"description": "changed"},
     "shared_assistants": {"name": "changed"},
     "session_shares": {"expires_at": None},
+    "usage_by_day": {"calls": 0},
 }
 _NEW: dict[str, dict[str, Any]] = {
     "chat_sessions": {"title": "new"},
@@ -119,6 +121,7 @@ _NEW: dict[str, dict[str, Any]] = {
     "assistants": {"name": "new"},
     "shared_assistants": {"name": "new"},
     "session_shares": {"session_id": "{session}"},
+    "usage_by_day": {"model": "offline:demo"},
 }
 _ID = "00000000-0000-4000-8000-0000000000ff"
 
@@ -214,6 +217,8 @@ _OWN = {
     ("assistants", "update_org"): _change("assistants", "{shared}", description="changed"),
     ("assistants", "delete_org"): _rows("assistants", "delete", id="{shared}"),
     ("shared_assistants", "private"): _rows("shared_assistants", id="{private}"),
+    ("usage_by_day", "all"): _rows("usage_by_day"),
+    ("usage_by_day", "by_agent"): _rows("usage_by_day", assistant_id="{private}"),
     ("session_shares", "by_session"): _rows("session_shares", session_id="{session}"),
     ("session_shares", "embed"): _rows(
         "chat_sessions", "embed", "session_shares id session_id", id="{session}"

@@ -15,6 +15,7 @@ from tests.support.connections import connect
 from tests.support.identities import ISSUER, Identity, assume, visitors
 from tests.support.matrix import TABLES
 from tests.support.operations import Operation, operation
+from tests.support.usage import model_call
 
 _SAID_OF_A_REFUSAL = (
     "sqlstate", "message", "detail", "hint", "schema_name", "table_name", "column_name",
@@ -114,6 +115,7 @@ async def _settle(chat: Chat, who: Identity) -> dict[str, Any]:
     """Return what one has: an active session and an archived one, two assistants, a share link."""
     things = await _start(chat, who)
     things |= await _park(chat, chat.browser(who), things["session"])
+    await _spend(chat, who, things["private"])
     return _as_text(things)
 
 
@@ -127,7 +129,16 @@ async def _settle_together(chat: Chat, people: Mapping[str, Identity]) -> dict[s
     second = await _share(chat.browser(people["admin"]), things["session"])
     things["second_share"] = second["share"]
     things |= await _park(chat, chat.browser(starter), things["session"])
+    await _spend(chat, starter, things["private"])
+    await _spend(chat, people["author"])
     return _as_text(things)
+
+
+async def _spend(chat: Chat, who: Identity, assistant: UUID | None = None) -> None:
+    """They have asked a model once, in a session of the organisation or of their own."""
+    org = ((who.claims or {}).get("o") or {}).get("id")
+    asker = {"user_id": who.sub, "org_id": org, "assistant_id": assistant and str(assistant)}
+    await chat.worker.call("record_calls", [model_call(**asker)])
 
 
 async def _start(chat: Chat, who: Identity, *, visibility: str = "everyone") -> dict[str, Any]:
