@@ -188,3 +188,32 @@ async def test_a_refused_key_ends_the_run_at_once(scene: Scene, unreliable: Unre
     assert error == "model_refused"
     assert len(unreliable.requests()) == 1
     await scene.assert_sound()
+
+
+async def test_another_model_takes_over_in_the_middle_and_what_was_said_is_taken_back(
+    scene: Scene, unreliable: Unreliable
+) -> None:
+    options = {"fallback_models": ["compatible:backup"], "fallback_after_words": True}
+    await scene.admin.execute("update public.assistants set options = $1", options)
+    unreliable.will_break("disconnect", after_chunks=6)
+    for text in ("one two three four", "1,141 metres."):
+        unreliable.will({"type": "reply", "text": text})
+    session = await scene.ask(QUESTION)
+    backup = {"COMPATIBLE_BASE_URL": unreliable.url_of("compatible"), "COMPATIBLE_API_KEY": KEY}
+    start_worker(scene, unreliable, **backup)
+    await scene.until_idle()
+
+    (run,) = await scene.chat.runs(session)
+    outcome = await scene.chat.outcome(run["id"])
+    assert (text_of(outcome), outcome["status"]) == ("1,141 metres.", "completed")
+    events = await scene.admin.fetch(
+        "select type, data from engine.events where run_id = $1 order by seq", run["id"]
+    )
+    (discarded,) = (it["data"] for it in events if it["type"] == "message.discarded")
+    said = [it["data"] for it in events if it["type"] == "message.delta"]
+    assert discarded["message_id"] == said[0]["message_id"] != str(outcome["id"])
+    assert "".join(it["text"] for it in said if it["message_id"] == str(outcome["id"])) == (
+        "1,141 metres."
+    )
+    assert await scene.fences() == [1]
+    await scene.assert_sound()

@@ -30,7 +30,13 @@ def reply(*ids: str, text: str = "") -> ModelReply:
 
 
 def step(position: int, **data: Any) -> Step:
-    call = {"call_id": f"c{position}", "name": "roll", "arguments": {}, "round": 1, "ordinal": 0}
+    call: dict[str, Any] = {
+        "call_id": f"c{position}",
+        "name": "roll",
+        "arguments": {},
+        "round": 1,
+        "ordinal": 0,
+    }
     return Step(position, "in_progress", {**call, **data})
 
 
