@@ -90,7 +90,9 @@ begin atomic
             when 'temperature' then o.value @? 'strict $ ? (@.type() == "number" && @ >= 0 && @ <= 2)'
             when 'top_p' then o.value @? 'strict $ ? (@.type() == "number" && @ >= 0 && @ <= 1)'
             when 'max_output_tokens'
-                then o.value @? 'strict $ ? (@.type() == "number" && @ >= 1 && @ <= 1000000 && @.floor() == @)'
+                then
+                    o.value @? 'strict $ ? (@.type() == "number" && @ >= 1 && @ <= 1000000)'
+                    and o.value @? 'strict $ ? (@.floor() == @)'
             when 'reasoning_effort'
                 then o.value in ('"none"', '"minimal"', '"low"', '"medium"', '"high"')
             when 'response_format' then engine.is_answer_form(o.value)
@@ -99,8 +101,9 @@ begin atomic
             when 'truncation' then engine.is_truncation(o.value)
             when 'fallback_models'
                 then
-                    jsonb_typeof(o.value) = 'array' and jsonb_array_length(o.value) <= 8
-                    and not o.value @? 'strict $[*] ? (@.type() != "string" || !(@ like_regex "^[a-z0-9_-]+:[^ \t\n]{1,200}$"))'
+                    o.value @? 'strict $ ? (@.type() == "array" && @.size() <= 8)'
+                    and not o.value @? 'strict $[*] ? (@.type() != "string")'
+                    and not o.value @? 'strict $[*] ? (!(@ like_regex "^[a-z0-9_-]+:[^ \t\n]{1,200}$"))'
             when 'fallback_after_words' then jsonb_typeof(o.value) = 'boolean'
             when 'cache' then o.value in ('"user"', '"organisation"', '"assistant"')
         end, false)), true)

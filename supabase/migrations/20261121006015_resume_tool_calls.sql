@@ -27,8 +27,8 @@ begin atomic
         s.data
     from jsonb_to_recordset(p_steps) as s (position integer, type text, status text, data jsonb)
     on conflict (run_id, position) do update
-    set status = excluded.status, data = excluded.data, updated_at = clock_timestamp()
-    where stored.status = 'in_progress';
+        set status = excluded.status, data = excluded.data, updated_at = clock_timestamp()
+        where stored.status = 'in_progress';
 end;
 comment on function engine.store_steps(uuid, jsonb) is
 'Stores steps [{"position", "type", "status", "data"}]. One in progress may be written again, any
