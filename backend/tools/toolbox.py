@@ -11,6 +11,7 @@ from backend.domain.json_values import Json, JsonObject
 from backend.errors import ToolUnavailable
 from backend.ports.tools import ServerTool, ToolContext, ToolSource, ToolTraits
 from backend.telemetry.names import TOOL_LEFT_OUT, TOOLS_UNREACHABLE
+from backend.tools import schemas
 from backend.tools.registry import NAME
 
 _log = structlog.get_logger()
@@ -28,6 +29,13 @@ class Offered:
 
 
 @dataclass(frozen=True, slots=True)
+class Unavailable:
+    """It is not known what a server has."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class OfferedServer:
     """A server that rows may name."""
 
@@ -41,16 +49,22 @@ class OfferedTools:
     """The operator's tools; a row says which of them it uses."""
 
     def __init__(
-        self, functions: Iterable[Offered], servers: Mapping[str, OfferedServer] | None = None
+        self,
+        functions: Iterable[Offered],
+        servers: Mapping[str, OfferedServer] | None = None,
+        apis: Mapping[str, OfferedServer] | None = None,
     ) -> None:
         """Ready.
 
         Args:
             functions: Of two of one name the later one counts.
-            servers: By the operator's name for each.
+            servers: By the operator's name for each; a row names a server.
+            apis: By the operator's name for each; a row names its functions one by one, as
+                `<api>_<operation>`.
         """
         self._functions = {it.tool.definition.name: it for it in functions}
         self._servers = servers or {}
+        self._apis = apis or {}
 
     async def tools_of(self, assistant: Assistant) -> Mapping[str, ServerTool]:
         """Return them by the name that the model calls them by.
@@ -60,15 +74,36 @@ class OfferedTools:
         """
         found: dict[str, ServerTool] = {}
         for named in assistant.tools:
-            offered = self._functions.get(named.name)
-            if named.is_only_named and offered and _may(assistant, offered):
-                found[named.name] = offered.tool
+            if named.is_only_named and (tool := await self._named(assistant, named.name)):
+                found[named.name] = tool
         taken = {named.name for named in assistant.tools}
         for wanted in assistant.servers:
             for name, tool in (await self._of_server(assistant, wanted)).items():
-                if name not in taken and name not in found:
-                    found[name] = tool
+                if name not in taken:
+                    found.setdefault(name, tool)
         return found
+
+    async def everything(self) -> Mapping[str, Offered | Unavailable]:
+        """Return all that rows may name and what servers have, or why that is not known."""
+        found: dict[str, Offered | Unavailable] = dict(self._functions)
+        for owner, server in {**self._servers, **self._apis}.items():
+            try:
+                theirs = _renamed(owner, await server.source.tools())
+            except ToolUnavailable as away:
+                found[owner] = Unavailable(str(away))
+                continue
+            found |= {name: Offered(tool, server.open_to_users) for name, tool in theirs.items()}
+        return found
+
+    async def _named(self, assistant: Assistant, name: str) -> ServerTool | None:
+        if offered := self._functions.get(name):
+            return offered.tool if _may(assistant, offered) else None
+        for owner, api in self._apis.items():
+            if name.startswith(f"{owner}_") and _may(assistant, api):
+                tool = _renamed(owner, await _theirs(owner, api)).get(name)
+                if tool is not None:
+                    return tool
+        return None
 
     async def _of_server(
         self, assistant: Assistant, wanted: ToolServer
@@ -77,32 +112,47 @@ class OfferedTools:
         if server is None or not _may(assistant, server):
             _log.warning(TOOL_LEFT_OUT, server=wanted.name, assistant_id=assistant.id)
             return {}
-        try:
-            theirs = await server.source.tools()
-        except ToolUnavailable:
-            _log.warning(TOOLS_UNREACHABLE, server=wanted.name)
-            if server.is_optional:
-                return {}
-            raise
-        allowed = wanted.allowed_tools
+        theirs, allowed = await _theirs(wanted.name, server), wanted.allowed_tools
         kept = {name: it for name, it in theirs.items() if allowed is None or name in allowed}
-        return _renamed(wanted.name, kept)
+        return _renamed(wanted.name, kept, most=_MOST_OF_A_SERVER)
+
+
+async def _theirs(owner: str, server: OfferedServer) -> Mapping[str, ServerTool]:
+    try:
+        return await server.source.tools()
+    except ToolUnavailable:
+        _log.warning(TOOLS_UNREACHABLE, server=owner)
+        if server.is_optional:
+            return {}
+        raise
 
 
 def _may(assistant: Assistant, offered: Offered | OfferedServer) -> bool:
     return offered.open_to_users or not assistant.is_users
 
 
-def _renamed(server: str, theirs: Mapping[str, ServerTool]) -> Mapping[str, ServerTool]:
+def _renamed(
+    owner: str, theirs: Mapping[str, ServerTool], *, most: int | None = None
+) -> Mapping[str, ServerTool]:
     found: dict[str, ServerTool] = {}
     for own, tool in sorted(theirs.items()):
-        name = _UNUSUAL.sub("_", f"{server}_{own}")
-        if name in found or not NAME.fullmatch(name) or len(found) == _MOST_OF_A_SERVER:
-            continue
-        found[name] = _Renamed(tool, name)
+        name = _UNUSUAL.sub("_", f"{owner}_{own}")
+        is_new = name not in found and NAME.fullmatch(name) and len(found) != most
+        if is_new and _is_usable(tool):
+            found[name] = _Renamed(tool, name)
     if left := len(theirs) - len(found):
-        _log.warning(TOOL_LEFT_OUT, server=server, count=left)
+        _log.warning(TOOL_LEFT_OUT, server=owner, count=left)
     return found
+
+
+def _is_usable(tool: ServerTool) -> bool:
+    parameters = tool.definition.parameters
+    try:
+        schemas.check(parameters)
+    except schemas.SchemaUnusable:
+        return False
+    # What every provider demands of the arguments of a function.
+    return parameters.get("type") == "object"
 
 
 class _Renamed:

@@ -1,0 +1,122 @@
+"""All operations of an API, read from a file or an address."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import structlog
+
+from backend.errors import SettingsInvalid, ToolRefused, ToolUnavailable
+from backend.integrations.openapi.document import (
+    MAX_BYTES,
+    Document,
+    DocumentInvalid,
+    OperationUnusable,
+)
+from backend.integrations.openapi.operations import Api, Operation
+from backend.ports.clock import Clock
+from backend.ports.http import HttpAnswer, HttpRequest
+from backend.ports.tools import ServerTool
+
+_log = structlog.get_logger()
+_LEFT_OUT = "tool.left_out"
+_FETCH_S = 20.0
+_RETRY_S = 10.0
+_OK = 200
+
+
+class ApiTools:
+    """A ToolSource of an API; a document at an address is fetched when it is first needed."""
+
+    def __init__(self, api: Api, document: Path | str, clock: Clock) -> None:
+        """Ready; a document in a file has been read.
+
+        Args:
+            api: How its operations are called.
+            document: A file, or an address that the API's client may ask.
+            clock: Keeps a failed fetch from being repeated at once.
+
+        Raises:
+            SettingsInvalid: The file cannot be read, or is no such document.
+        """
+        self._api = api
+        self._document = document
+        self._clock = clock
+        self._fetching = asyncio.Lock()
+        self._failed_at: float | None = None
+        self._tools: Mapping[str, ServerTool] | None = None
+        if isinstance(document, Path):
+            self._tools = _from_file(api, document)
+
+    async def tools(self) -> Mapping[str, ServerTool]:
+        """Return the operations by their ids.
+
+        Raises:
+            ToolUnavailable: The document cannot be had now, or is none.
+        """
+        async with self._fetching:
+            if self._tools is None:
+                self._tools = await self._fetched()
+        return self._tools
+
+    async def _fetched(self) -> Mapping[str, ServerTool]:
+        now = self._clock.monotonic()
+        if self._failed_at is not None and now - self._failed_at < _RETRY_S:
+            raise ToolUnavailable("The description of the API could not be had just now.")
+        address = str(self._document)
+        asked = HttpRequest(
+            "GET", address, self._api.headers(), max_bytes=MAX_BYTES, timeout_s=_FETCH_S
+        )
+        try:
+            answer = await self._api.http.send(asked)
+            # Thousands of schemas take their time, in which others want to be answered.
+            return await asyncio.to_thread(_from_answer, self._api, answer, address)
+        except (ToolUnavailable, ToolRefused, DocumentInvalid) as error:
+            self._failed_at = now
+            _log.warning(_LEFT_OUT, api=self._api.name, why=str(error))
+            raise ToolUnavailable("The description of the API cannot be had.") from None
+
+
+def _from_answer(api: Api, answer: HttpAnswer, address: str) -> Mapping[str, ServerTool]:
+    if answer.status != _OK:
+        raise ToolUnavailable(f"It answers with status {answer.status}.")
+    return _tools(api, Document(answer.body), address)
+
+
+def _from_file(api: Api, file: Path) -> Mapping[str, ServerTool]:
+    try:
+        return _tools(api, Document(file.read_bytes()), "")
+    except (OSError, DocumentInvalid) as error:
+        why = str(error) if isinstance(error, DocumentInvalid) else type(error).__name__
+        raise SettingsInvalid(f"TOOLS_FILE: the document of {api.name}: {why}.") from None
+
+
+def _tools(api: Api, document: Document, address: str) -> Mapping[str, ServerTool]:
+    base_url = api.base_url or _server(document, address)
+    if set(base_url) & set("?#@\\ "):
+        raise DocumentInvalid("the address of its server is more than host and path")
+    found: dict[str, ServerTool] = {}
+    left: dict[str, int] = {}
+    for described in document.operations():
+        if isinstance(described, OperationUnusable):
+            left[str(described)] = left.get(str(described), 0) + 1
+        elif api.operations is None or described.id in api.operations:
+            try:
+                made = Operation(api, base_url, described, document)
+                found.setdefault(made.definition.name, made)
+            except OperationUnusable as unusable:
+                left[str(unusable)] = left.get(str(unusable), 0) + 1
+    for why, count in left.items():
+        _log.warning(_LEFT_OUT, api=api.name, why=why, count=count)
+    return found
+
+
+def _server(document: Document, address: str) -> str:
+    server = urljoin(address, document.server() or "/") if address else document.server()
+    if not server.startswith(("https://", "http://")):
+        raise DocumentInvalid("it names no server: set base_url")
+    if address and urlsplit(server)[:2] != urlsplit(address)[:2]:
+        # Whoever answers at that address would choose who is given the operator's headers.
+        raise DocumentInvalid("it names another host than the one that it lies on: set base_url")
+    return server
