@@ -1,6 +1,6 @@
 """The tables of tests/db/matrix, cell by cell."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,3 +67,11 @@ def _of_table(whose: str) -> Iterator[Cell]:
 
 def _partitioned(line: str) -> tuple[str, str, str]:
     return line.partition(":")
+
+
+def rows(given: Iterable[Cell]) -> dict[str, list[Cell]]:
+    """Return the cells by the row that they stand in."""
+    found: dict[str, list[Cell]] = {}
+    for cell in given:
+        found.setdefault(f"{cell.whose}-{cell.command}-{cell.table}", []).append(cell)
+    return found
