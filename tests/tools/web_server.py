@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +22,15 @@ class Asked:
         return self.target.partition("?")[0]
 
 
+def response(answer: Any, status: str = "200 OK", **headers: str) -> bytes:
+    """Return an answer as it goes over the wire."""
+    body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+    told = {"Content-Length": str(len(body)), "Content-Type": "application/json"}
+    told |= {name.replace("_", "-").title(): value for name, value in headers.items()}
+    head = "".join(f"{name}: {value}\r\n" for name, value in told.items() if value)
+    return f"HTTP/1.1 {status}\r\n{head}Connection: close\r\n\r\n".encode() + body
+
+
 class WebServer:
     """Answers by path what it was told to, and remembers what it was asked."""
 
@@ -31,19 +40,20 @@ class WebServer:
         self.asked: list[Asked] = []
         self.connections = 0
         self._answers: dict[str, bytes | None] = {}
+        self._acts: dict[str, Callable[[Asked], bytes | None]] = {}
         self._writers: list[asyncio.StreamWriter] = []
 
     def will(self, path: str, answer: Any, status: str = "200 OK", **headers: str) -> None:
         """Requests for the path are answered so: bytes as they are, anything else as JSON."""
-        body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-        told = {"Content-Length": str(len(body)), "Content-Type": "application/json"}
-        told |= {name.replace("_", "-").title(): value for name, value in headers.items()}
-        head = "".join(f"{name}: {value}\r\n" for name, value in told.items() if value)
-        self.will_send(path, f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body)
+        self.will_send(path, response(answer, status, **headers))
 
     def will_send(self, path: str, answer: bytes) -> None:
         """Requests for the path are answered by these bytes, and the connection ends."""
         self._answers[path] = answer
+
+    def will_do(self, path: str, act: Callable[[Asked], bytes | None]) -> None:
+        """Requests for the path are answered by what this returns; none hangs."""
+        self._acts[path] = act
 
     def will_hang(self, path: str) -> None:
         """Requests for the path are never answered."""
@@ -60,6 +70,8 @@ class WebServer:
             asked = await _read(reader)
             self.asked.append(asked)
             answer = self._answers.get(asked.path, b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
+            if act := self._acts.get(asked.path):
+                answer = act(asked)
             if answer is None:
                 await reader.read()
                 return

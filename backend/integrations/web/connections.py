@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import httpcore2
@@ -107,8 +107,11 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
 class GuardedTransport(httpx2.AsyncHTTPTransport):
     """The library's own, on connections of ours."""
 
-    def __init__(self, reach: Reach, resolving: Resolve = resolve) -> None:
+    def __init__(
+        self, reach: Reach, resolving: Resolve = resolve, max_bytes: int | None = None
+    ) -> None:
         super().__init__(trust_env=False)
+        self._max_bytes = max_bytes
         # The library has no parameter for it; tests show that the guard is asked.
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=httpx2.create_ssl_context(),
@@ -118,9 +121,45 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
             network_backend=GuardedBackend(reach, resolving),
         )
 
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Return the answer; reading more of it than may be is an error."""
+        if self._max_bytes is None:
+            return await super().handle_async_request(request)
+        # Unpacking is what makes little much: nobody is asked to pack.
+        request.headers["accept-encoding"] = "identity"
+        response = await super().handle_async_request(request)
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            await response.aclose()
+            raise httpx2.RemoteProtocolError("The answer is packed, which nobody asked for.")
+        if isinstance(response.stream, httpx2.AsyncByteStream):
+            response.stream = _Bounded(response.stream, self._max_bytes)
+        return response
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    """A stream that is an error behind so many bytes."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream, max_bytes: int) -> None:
+        self._stream = stream
+        self._left = max_bytes
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._stream:
+            self._left -= len(piece)
+            if self._left < 0:
+                raise httpx2.ReadError("The answer is too long.")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
 
 def open_client(
-    reach: Reach, *, silence_s: float = 60.0, resolving: Resolve = resolve, **options: Any
+    reach: Reach,
+    *,
+    silence_s: float = 60.0,
+    resolving: Resolve = resolve,
+    max_bytes: int | None = None,
 ) -> httpx2.AsyncClient:
     """Return a client that asks nobody out of reach, and knows no proxy and no redirect.
 
@@ -128,13 +167,12 @@ def open_client(
         reach: Which hosts may be asked.
         silence_s: How long one waits for the next bytes.
         resolving: From a name to its addresses.
-        options: Of the library's client, such as headers.
+        max_bytes: Of each answer, which then must not be packed.
     """
     timeout = httpx2.Timeout(silence_s, connect=_CONNECT_S, pool=_CONNECT_S)
     return httpx2.AsyncClient(
-        transport=GuardedTransport(reach, resolving),
+        transport=GuardedTransport(reach, resolving, max_bytes),
         timeout=timeout,
         trust_env=False,
         follow_redirects=False,
-        **options,
     )
