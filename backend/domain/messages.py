@@ -67,7 +67,38 @@ class ToolResult:
     is_error: bool = False
 
 
-Part: TypeAlias = Text | Reasoning | Image | File | Citation | ToolCall | ToolResult
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image as a model is shown it; never in a row."""
+
+    body: bytes = field(repr=False)
+    media_type: str
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file as a model is given it; never in a row."""
+
+    name: str
+    text: str = field(repr=False)
+    pdf: bytes = field(default=b"", repr=False)
+    """The file itself, for models that read it better than its text; empty for others."""
+    pages: int = 0
+    is_cut: bool = False
+    """The text goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What the service tells the model within a turn; never in a row."""
+
+    text: str
+
+
+Part: TypeAlias = (
+    Text | Reasoning | Image | File | Citation | ToolCall | ToolResult | Picture | Document | Note
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ chat         what mistral and compatible share of it
 keys         which key is used next, and which is left aside
 requests     what is asked of a model, in the form that every model class takes
 turns        a conversation of ours into what every provider's client takes
+contents     … with a user's pictures and documents
 kept         what a provider thought before it called tools, for itself alone
 stream       what such a client streams, into our events
 wishes       what a request wants that a model may have no such thing as

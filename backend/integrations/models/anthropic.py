@@ -46,6 +46,7 @@ class Anthropic:
     errors: tuple[type[Exception], ...] = (AnthropicError,)
     call_id_length: int | None = None
     keeps_plain_thoughts = False
+    reads_pdf = True
     is_always_strict = True
     rehearsal: Sequence[JsonObject] = (
         {"type": "message_start", "message": _MESSAGE},

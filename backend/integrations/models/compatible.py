@@ -36,6 +36,7 @@ class Compatible:
     errors: tuple[type[Exception], ...] = (OpenAIError,)
     call_id_length: int | None = MISTRAL_CALL_ID_LENGTH
     keeps_plain_thoughts = False
+    reads_pdf = False
     is_always_strict = False
     rehearsal: Sequence[JsonObject] = CHAT_REHEARSAL
 

@@ -33,6 +33,7 @@ class Mistral:
     errors: tuple[type[Exception], ...] = (MistralError, OpenAIError)
     call_id_length: int | None = MISTRAL_CALL_ID_LENGTH
     keeps_plain_thoughts = True
+    reads_pdf = False
     is_always_strict = False
     rehearsal: Sequence[JsonObject] = CHAT_REHEARSAL
 

@@ -58,6 +58,7 @@ class OpenAI:
     errors: tuple[type[Exception], ...] = (OpenAIError,)
     call_id_length: int | None = None
     keeps_plain_thoughts = False
+    reads_pdf = True
     is_always_strict = False
     rehearsal: Sequence[JsonObject] = (
         {"type": "response.created", "response": {**_RESPONSE, "status": "in_progress"}},

@@ -1,7 +1,7 @@
 """A conversation of ours into the messages that pydantic-ai's model classes take.
 
 Words, tool calls and tool results cross from provider to provider; what a model thought goes back
-to that model alone, and images and files are left out in this version.
+to that model alone. Images and files must have been loaded: what is still a reference is left out.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from pydantic_core import to_json
 from backend.domain.ids import CallId
 from backend.domain.json_values import Json
 from backend.domain.messages import Message, Text, ToolCall, ToolResult
+from backend.integrations.models.contents import content_of
 from backend.integrations.models.kept import Memory
 
 _Fit: TypeAlias = Callable[[CallId], str]
@@ -26,7 +27,11 @@ _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def model_messages(
-    turns: Sequence[Message], call_id_length: int | None = None, memory: Memory | None = None
+    turns: Sequence[Message],
+    call_id_length: int | None = None,
+    memory: Memory | None = None,
+    *,
+    reads_pdf: bool = False,
 ) -> list[wire.ModelMessage]:
     """Return the conversation; turns with nothing that crosses are left out.
 
@@ -34,27 +39,32 @@ def model_messages(
         turns: Each result comes after its call, each call has one.
         call_id_length: Of the ids of calls, where the provider takes no other.
         memory: Of the model that is asked.
+        reads_pdf: It is given documents as they are.
     """
     names = {part.call_id: part.name for part in _calls(turns)}
     fit = partial(_id, length=call_id_length)
-    made = (_message(turn, names, fit, memory) for turn in turns)
+    made: list[wire.ModelMessage] = []
+    for turn in turns:
+        match turn.role:
+            case "user":
+                made.append(_asked(turn, reads_pdf=reads_pdf))
+            case "assistant":
+                made.append(_answered(turn, fit, memory))
+            case "tool":
+                made.append(wire.ModelRequest(parts=list(_returned(turn, names, fit))))
     return [message for message in made if message.parts]
 
 
-def _message(
-    turn: Message, names: Mapping[CallId, str], fit: _Fit, memory: Memory | None
-) -> wire.ModelMessage:
-    match turn.role:
-        case "user":
-            asked = [wire.UserPromptPart(turn.text)] if turn.text else []
-            return wire.ModelRequest(parts=asked)
-        case "assistant":
-            shown = memory and memory.replay(turn, partial(_call, fit=fit))
-            # The provider's name says that its own items may go back under their ids.
-            system = memory.system if memory and shown else None
-            return wire.ModelResponse(parts=shown or list(_said(turn, fit)), provider_name=system)
-        case "tool":
-            return wire.ModelRequest(parts=list(_returned(turn, names, fit)))
+def _asked(turn: Message, *, reads_pdf: bool) -> wire.ModelRequest:
+    content = content_of(turn, reads_pdf=reads_pdf)
+    return wire.ModelRequest(parts=[wire.UserPromptPart(content)] if content else [])
+
+
+def _answered(turn: Message, fit: _Fit, memory: Memory | None) -> wire.ModelResponse:
+    shown = memory and memory.replay(turn, partial(_call, fit=fit))
+    # The provider's name says that its own items may go back under their ids.
+    system = memory.system if memory and shown else None
+    return wire.ModelResponse(parts=shown or list(_said(turn, fit)), provider_name=system)
 
 
 def _call(call: ToolCall, *, fit: _Fit) -> wire.ToolCallPart:

@@ -23,6 +23,8 @@ class Vendor(Protocol):
     """Of the ids of tool calls, where it takes no other: so many letters and digits."""
     keeps_plain_thoughts: bool
     """It takes back what it thought without having signed it."""
+    reads_pdf: bool
+    """Its models are given documents as they are, others their text."""
     is_always_strict: bool
     """It has no answer after a schema that it does not guarantee."""
     rehearsal: Sequence[JsonObject]
