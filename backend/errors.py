@@ -19,6 +19,7 @@ AssistantsError                       code, http_status, retryable
 │   ├── ModelRefused                  the provider refuses this request for good
 │   │   ├── ModelContextExceeded      the conversation is longer than the model takes
 │   │   └── ModelQuotaExceeded        the account with the provider is used up
+│   ├── BudgetExceeded                what may be spent in a day or month is spent
 │   ├── ToolRefused                   a tool will not do what it was asked; says why, to the model
 │   ├── MigrationRefused              the database's history and the files disagree
 │   ├── ServiceRoleRefused            the host does not let this login make roles
@@ -189,6 +190,13 @@ class ModelQuotaExceeded(ModelRefused):
     """The account with the provider has no credit left, or is over its own spending limit."""
 
     code = "model_quota_exceeded"
+
+
+class BudgetExceeded(Rejected):
+    """What somebody may spend in a day or a month is spent; the message names the limit."""
+
+    code = "budget_exceeded"
+    http_status = 429
 
 
 class ToolRefused(Rejected):

@@ -32,6 +32,7 @@ _EXECUTABLE = {
         "record_calls",
         "release_run",
         "report_worker",
+        "reserve_budget",
         "run_history",
         "schema_version",
         "wake_workers",

@@ -28,8 +28,11 @@ _PRIVILEGES = {
     "engine.events": {},
     "engine.settings": {},
     "engine.admissions": {},
+    "engine.budget_reservations": {},
+    "engine.budgets": {},
     "engine.model_calls": {},
     "engine.model_prices": {},
+    "engine.spending": {},
     "engine.usage_days": {},
 }
 _ALL = ["select", "insert", "update", "delete", "truncate", "references", "trigger"]

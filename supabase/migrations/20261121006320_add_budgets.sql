@@ -1,0 +1,106 @@
+-- Purpose:   budgets of tokens and money, and what has been spent of them.
+-- Guarantee: a check reads one row for each of user, organisation and assistant, however much was
+--            spent. What is spent is counted whether or not there is a budget yet.
+-- Caller:    the operator writes budgets; every insert into engine.model_calls counts.
+
+set lock_timeout = '5s';
+set statement_timeout = '60s';
+
+create table engine.budgets (
+    scope text not null check (scope in ('user', 'organisation', 'assistant')),
+    subject text,
+    period text not null check (period in ('day', 'month')),
+    soft_tokens bigint check (soft_tokens >= 0),
+    hard_tokens bigint check (hard_tokens >= 0),
+    soft_usd numeric check (soft_usd >= 0),
+    hard_usd numeric check (hard_usd >= 0),
+    cheaper_model text check (cheaper_model ~ '^[a-z0-9_-]+:\S+$'),
+    unique nulls not distinct (scope, subject, period),
+    constraint budgets_cheaper_model_check1
+    check (cheaper_model is not null or (soft_tokens is null and soft_usd is null))
+);
+comment on table engine.budgets is
+'What may be spent in a day or a month (UTC). Above a soft limit the cheaper model answers, above a
+hard one nobody does.';
+comment on column engine.budgets.subject is
+'Whose: the id of the user, organisation or assistant. Null: of everyone who has no row of their own
+for this period, each for themselves.';
+alter table engine.budgets enable row level security;
+revoke all on engine.budgets from public, anon, authenticated, service_role;
+
+-- No index but the key, and room in each page: counting touches no index.
+create table engine.spending (
+    scope text not null,
+    subject text not null,
+    day date not null,
+    day_tokens numeric not null default 0,
+    day_usd numeric not null default 0,
+    month date not null,
+    month_tokens numeric not null default 0,
+    month_usd numeric not null default 0,
+    primary key (scope, subject)
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+comment on table engine.spending is
+'Input and output tokens, and dollars of known prices, of the day and the month in which somebody last
+spent some.';
+alter table engine.spending enable row level security;
+revoke all on engine.spending from public, anon, authenticated, service_role;
+
+create table engine.budget_reservations (
+    id uuid primary key,
+    user_id text,
+    org_id text,
+    assistant_id uuid,
+    run_id uuid,
+    tokens bigint not null check (tokens >= 0),
+    usd numeric check (usd >= 0),
+    expires_at timestamptz not null
+) with (autovacuum_vacuum_scale_factor = 0.05);
+comment on table engine.budget_reservations is
+'What calls that are under way may cost at most, by estimate: one row for each run. Gone when the call
+is recorded; void when its run has ended, or after a while.';
+create index budget_reservations_run_id_idx on engine.budget_reservations (run_id);
+create index budget_reservations_expires_at_idx on engine.budget_reservations (expires_at);
+alter table engine.budget_reservations enable row level security;
+revoke all on engine.budget_reservations from public, anon, authenticated, service_role;
+
+create function engine.count_spending() returns trigger
+language plpgsql
+security definer -- reads and writes what no role may
+set search_path = ''
+as $$
+declare
+    v_today date := (pg_catalog.clock_timestamp() at time zone 'UTC')::date;
+begin
+    -- In the order of the key, which engine.reserve_budget keeps, too.
+    insert into engine.spending as s
+        (scope, subject, day, day_tokens, day_usd, month, month_tokens, month_usd)
+    select w.scope, w.subject, v_today, pg_catalog.sum(i.input_tokens + i.output_tokens),
+        coalesce(pg_catalog.sum(i.cost_usd), 0), pg_catalog.date_trunc('month', v_today)::date,
+        pg_catalog.sum(i.input_tokens + i.output_tokens), coalesce(pg_catalog.sum(i.cost_usd), 0)
+    from inserted i
+    cross join lateral (values ('user', i.user_id), ('organisation', i.org_id),
+        ('assistant', i.assistant_id::text)) as w (scope, subject)
+    where w.subject is not null
+    group by w.scope, w.subject
+    order by w.scope, w.subject
+    on conflict (scope, subject) do update set
+        day = greatest(s.day, excluded.day),
+        day_tokens = excluded.day_tokens + case when s.day >= excluded.day then s.day_tokens else 0 end,
+        day_usd = excluded.day_usd + case when s.day >= excluded.day then s.day_usd else 0 end,
+        month = greatest(s.month, excluded.month),
+        month_tokens = excluded.month_tokens
+            + case when s.month >= excluded.month then s.month_tokens else 0 end,
+        month_usd = excluded.month_usd + case when s.month >= excluded.month then s.month_usd else 0 end;
+    -- A call that failed may be followed by one of another model: that is for the run to say.
+    delete from engine.budget_reservations b using inserted i
+    where b.run_id = i.run_id and i.outcome = 'completed';
+    return null;
+end
+$$;
+comment on function engine.count_spending() is
+'Trigger: new calls have spent what they cost, and need no reservation any more.';
+create trigger count_spending after insert on engine.model_calls
+referencing new table as inserted
+for each statement execute function engine.count_spending();
+revoke all on function engine.count_spending() from public, anon, authenticated, service_role;
