@@ -10,10 +10,13 @@ import pydantic_core
 
 from backend.domain.messages import (
     Citation,
+    Document,
     File,
     Image,
     Message,
+    Note,
     Part,
+    Picture,
     Reasoning,
     Text,
     ToolCall,
@@ -26,6 +29,7 @@ _BYTES_PER_TOKEN = 3.5
 _PER_MESSAGE = 4
 _PER_IMAGE = 1500
 _PER_FILE = 4000
+_PER_PAGE = 2000
 
 
 def tokens_of(text: str) -> int:
@@ -78,10 +82,14 @@ def _of_part(part: Part) -> int:
     match part:
         case Text(text) | Reasoning(text) | Citation(text):
             return tokens_of(text)
-        case Image():
+        case Image() | Picture():
             return _PER_IMAGE
         case File():
             return _PER_FILE
+        case Document():
+            return max(tokens_of(part.text), part.pages * _PER_PAGE if part.pdf else 0)
+        case Note():
+            return tokens_of(part.text)
         case ToolCall(name=name, arguments=arguments):
             return tokens_of(name) + _tokens_of_json(arguments)
         case ToolResult(output=output):

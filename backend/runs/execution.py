@@ -22,6 +22,7 @@ from backend.ports.models import (
 )
 from backend.ports.replies import Reply
 from backend.ports.tools import Toolbox
+from backend.runs.attachments import Attachments
 from backend.runs.endings import Endings
 from backend.runs.failures import failure_of
 from backend.runs.flusher import Flusher
@@ -67,6 +68,7 @@ class Execution:
         clock: Clock,
         limits: RunLimits,
         toolbox: Toolbox,
+        attachments: Attachments | None = None,
     ) -> None:
         self._queue = queue
         self._models = models
@@ -76,6 +78,7 @@ class Execution:
         self._tool_calls = ToolCalls(queue, flusher, self._endings, clock)
         self._limits = limits
         self._toolbox = toolbox
+        self._attachments = attachments
 
     async def run(self, run: LiveRun) -> None:
         """The run has ended, is parked, is given back, or is another's."""
@@ -104,6 +107,9 @@ class Execution:
         assistant = history.assistant
         if assistant is None:
             raise AssistantNotFound("The assistant of this run was deleted.")
+        if self._attachments:
+            loading = self._attachments.resolve(history.messages, history.asker)
+            history = replace(history, messages=tuple(await run.until_stopped(loading)))
         tools = await run.until_stopped(run_tools(assistant, self._toolbox))
         run.usage = usage_of(history.steps)
         turns = Turns(history)

@@ -14,6 +14,7 @@ from backend.ports.models import LLMProvider
 from backend.ports.tools import NoTools, Toolbox
 from backend.ports.wakeups import CANCEL, Wakeups
 from backend.runs.announcements import Announcements
+from backend.runs.attachments import Attachments
 from backend.runs.broadcaster import Broadcaster
 from backend.runs.drain import drain, end
 from backend.runs.execution import Execution, RunLimits
@@ -59,6 +60,8 @@ class WorkerParts:
     """Where browsers follow their sessions by another service than ours."""
     toolbox: Toolbox = field(default_factory=NoTools)
     """The service's own functions."""
+    attachments: Attachments | None = None
+    """Without, the model is told that there are files, and no more."""
 
 
 class Worker:
@@ -72,7 +75,13 @@ class Worker:
         self._flusher = Flusher(parts.queue, clock)
         self._heartbeat = Heartbeat(parts.pulse, self._live, clock, lease_s=limits.lease_s)
         self._execution = Execution(
-            parts.queue, parts.models, self._flusher, clock, limits.run, parts.toolbox
+            parts.queue,
+            parts.models,
+            self._flusher,
+            clock,
+            limits.run,
+            parts.toolbox,
+            parts.attachments,
         )
         self._schedule = PollSchedule(limits.poll_s)
         self._tasks: set[asyncio.Task[None]] = set()
