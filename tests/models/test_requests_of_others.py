@@ -15,6 +15,7 @@ from tests.models.canned import Canned
 from tests.models.dialects import DIALECTS, whole
 
 OTHERS = ["anthropic", "compatible", "mistral"]
+_CACHED = {"type": "ephemeral", "ttl": "5m"}
 _OPENAIS = {
     "OPENAI_API_KEY": "sk-of-openai",
     "OPENAI_ORG_ID": "org-of-openai",
@@ -41,7 +42,8 @@ async def test_a_plain_question_to_anthropic(canned: Canned, accounts: Accounts)
         "path": "/v1/messages",
         "model": "claude-haiku-5-5",
         "messages": [{"role": "user", "content": [{"type": "text", "text": "How are you?"}]}],
-        "system": [{"type": "text", "text": "Be brief."}],
+        "system": [{"type": "text", "text": "Be brief.", "cache_control": _CACHED}],
+        "cache_control": _CACHED,
         "max_tokens": 128_000,
         "stream": True,
     }

@@ -47,6 +47,7 @@ class Anthropic:
     call_id_length: int | None = None
     keeps_plain_thoughts = False
     reads_pdf = True
+    user_begins = True
     is_always_strict = True
     rehearsal: Sequence[JsonObject] = (
         {"type": "message_start", "message": _MESSAGE},
@@ -97,7 +98,11 @@ class Anthropic:
         )
 
     def settings(self, common: ModelSettings, request: ModelRequest, model: Model) -> ModelSettings:
-        """Return the common settings; where a model may not think, that it does not."""
+        """Return the common settings, and that what is sent again be cached.
+
+        Where a model may not think, it does not.
+        """
+        common["cache"] = True
         adapts = cast("AnthropicModelProfile", model.profile).get(
             "anthropic_supports_adaptive_thinking", False
         )

@@ -37,6 +37,7 @@ class Compatible:
     call_id_length: int | None = MISTRAL_CALL_ID_LENGTH
     keeps_plain_thoughts = False
     reads_pdf = False
+    user_begins = True
     is_always_strict = False
     rehearsal: Sequence[JsonObject] = CHAT_REHEARSAL
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import get_args
+from typing import cast, get_args
 
 import httpx2
 from mistralai.client import Mistral as Client
@@ -11,7 +11,7 @@ from mistralai.client.utils.logger import NoOpLogger
 from openai import OpenAIError
 from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
 from pydantic_ai.models import Model
-from pydantic_ai.models.mistral import LatestMistralModelNames, MistralModel
+from pydantic_ai.models.mistral import LatestMistralModelNames, MistralModel, MistralModelSettings
 from pydantic_ai.providers.mistral import MistralProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 from pydantic_ai.settings import ModelSettings
@@ -20,6 +20,7 @@ from backend.domain.json_values import JsonObject
 from backend.integrations.models.chat import CHAT_REHEARSAL, MISTRAL_CALL_ID_LENGTH, open_client
 from backend.integrations.models.connections import MOST_ACCOUNTS
 from backend.integrations.models.forms import FormedModel, form_of
+from backend.integrations.models.requests import cache_key_of
 from backend.integrations.models.wishes import lacks_reasoning
 from backend.ports.models import ModelRequest
 
@@ -34,6 +35,7 @@ class Mistral:
     call_id_length: int | None = MISTRAL_CALL_ID_LENGTH
     keeps_plain_thoughts = True
     reads_pdf = False
+    user_begins = True
     is_always_strict = False
     rehearsal: Sequence[JsonObject] = CHAT_REHEARSAL
 
@@ -61,11 +63,14 @@ class Mistral:
     def settings(
         self,
         common: ModelSettings,
-        request: ModelRequest,  # noqa: ARG002
+        request: ModelRequest,
         model: Model,  # noqa: ARG002
     ) -> ModelSettings:
-        """Return the common settings."""
-        return common
+        """Return the common settings, and which requests begin alike."""
+        own = MistralModelSettings(**cast("MistralModelSettings", common))
+        if key := cache_key_of(request.asker):
+            own["mistral_prompt_cache_key"] = key
+        return own
 
     def embedder(self, key: str, name: str) -> OpenAIEmbeddingModel:
         """Return the embedding model of this name: the API is the same as OpenAI's."""

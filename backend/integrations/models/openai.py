@@ -17,6 +17,7 @@ from pydantic_ai.settings import ModelSettings
 from backend.domain.json_values import JsonObject
 from backend.domain.options import Options
 from backend.integrations.models.connections import MOST_ACCOUNTS
+from backend.integrations.models.requests import cache_key_of
 from backend.integrations.models.wishes import lacks_form, lacks_reasoning, samples
 from backend.ports.models import ModelRequest
 
@@ -59,6 +60,7 @@ class OpenAI:
     call_id_length: int | None = None
     keeps_plain_thoughts = False
     reads_pdf = True
+    user_begins = False
     is_always_strict = False
     rehearsal: Sequence[JsonObject] = (
         {"type": "response.created", "response": {**_RESPONSE, "status": "in_progress"}},
@@ -100,12 +102,15 @@ class OpenAI:
     def settings(
         self,
         common: ModelSettings,
-        request: ModelRequest,  # noqa: ARG002
+        request: ModelRequest,
         model: Model,  # noqa: ARG002
     ) -> ModelSettings:
-        """Return the common settings, and that nothing be stored."""
-        own = cast("OpenAIResponsesModelSettings", common)
-        return OpenAIResponsesModelSettings(**{**own, "openai_store": False})
+        """Return the common settings, that nothing be stored, and which requests begin alike."""
+        own = OpenAIResponsesModelSettings(**cast("OpenAIResponsesModelSettings", common))
+        own["openai_store"] = False
+        if key := cache_key_of(request.asker):
+            own["openai_prompt_cache_key"] = key
+        return own
 
     def embedder(self, key: str, name: str) -> OpenAIEmbeddingModel:
         """Return the embedding model of this name."""

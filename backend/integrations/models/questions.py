@@ -40,7 +40,13 @@ async def answer_of(
     memory = Memory(prefix, request.model, model.system, vendor.keeps_plain_thoughts)
     call = model_request_stream(
         model,
-        model_messages(request.messages, vendor.call_id_length, memory, reads_pdf=vendor.reads_pdf),
+        model_messages(
+            request.messages,
+            vendor.call_id_length,
+            memory,
+            reads_pdf=vendor.reads_pdf,
+            user_begins=vendor.user_begins,
+        ),
         model_settings=vendor.settings(settings_of(request), request, model),
         model_request_parameters=parameters_of(request, is_always_strict=vendor.is_always_strict),
         instrument=False,

@@ -1,11 +1,14 @@
 """What is asked of a model, in the form that every model class of pydantic-ai takes."""
 
+import hashlib
+
 from pydantic_ai.messages import InstructionPart
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.settings import ModelSettings, ThinkingLevel
 from pydantic_ai.tools import ToolDefinition
 
+from backend.domain.asker import Asker
 from backend.domain.assistants import FunctionTool
 from backend.domain.options import Effort, Named
 from backend.ports.models import ModelRequest
@@ -39,6 +42,14 @@ def settings_of(request: ModelRequest) -> ModelSettings:
     if options.reasoning_effort is not None:
         settings["thinking"] = _LEVELS[options.reasoning_effort]
     return settings
+
+
+def cache_key_of(asker: Asker | None) -> str | None:
+    """Return what requests that begin alike have in common; it says nothing of who asks."""
+    if asker is None:
+        return None
+    who = repr((asker.assistant_id, asker.org_id, asker.user_id))
+    return hashlib.blake2b(who.encode(), digest_size=16).hexdigest()
 
 
 def parameters_of(

@@ -21,6 +21,7 @@ from backend.integrations.models.contents import content_of
 from backend.integrations.models.kept import Memory
 
 _Fit: TypeAlias = Callable[[CallId], str]
+_BEGINNING = "[The conversation begins with your words.]"
 _LONGEST_NAME = 64
 _PORTABLE_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]")
@@ -32,6 +33,7 @@ def model_messages(
     memory: Memory | None = None,
     *,
     reads_pdf: bool = False,
+    user_begins: bool = False,
 ) -> list[wire.ModelMessage]:
     """Return the conversation; turns with nothing that crosses are left out.
 
@@ -40,6 +42,7 @@ def model_messages(
         call_id_length: Of the ids of calls, where the provider takes no other.
         memory: Of the model that is asked.
         reads_pdf: It is given documents as they are.
+        user_begins: It refuses a conversation that begins otherwise.
     """
     names = {part.call_id: part.name for part in _calls(turns)}
     fit = partial(_id, length=call_id_length)
@@ -52,7 +55,10 @@ def model_messages(
                 made.append(_answered(turn, fit, memory))
             case "tool":
                 made.append(wire.ModelRequest(parts=list(_returned(turn, names, fit))))
-    return [message for message in made if message.parts]
+    told = [message for message in made if message.parts]
+    if user_begins and told and isinstance(told[0], wire.ModelResponse):
+        told.insert(0, wire.ModelRequest(parts=[wire.UserPromptPart(_BEGINNING)]))
+    return told
 
 
 def _asked(turn: Message, *, reads_pdf: bool) -> wire.ModelRequest:

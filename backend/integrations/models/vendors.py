@@ -25,6 +25,8 @@ class Vendor(Protocol):
     """It takes back what it thought without having signed it."""
     reads_pdf: bool
     """Its models are given documents as they are, others their text."""
+    user_begins: bool
+    """It refuses a conversation whose first word is the assistant's."""
     is_always_strict: bool
     """It has no answer after a schema that it does not guarantee."""
     rehearsal: Sequence[JsonObject]
