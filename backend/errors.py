@@ -309,14 +309,18 @@ class ModelRateLimited(ModelUnavailable):
 
     Attributes:
         retry_after_s: What it asked for, or none.
+        has_turn: It was not asked: we know its limit, and then is this call's turn.
     """
 
     code = "model_rate_limited"
     http_status = 429
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, has_turn: bool = False
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.has_turn = has_turn
 
 
 class ModelTimedOut(ModelUnavailable):

@@ -1,7 +1,12 @@
 """The settings of patience and limits towards models' providers, a part of `Settings`."""
 
-from pydantic import Field
-from pydantic_settings import BaseSettings
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode
+
+from backend.domain.rates import Rate, parse_rates
 
 
 class LimitSettings(BaseSettings):
@@ -21,3 +26,11 @@ class LimitSettings(BaseSettings):
     """After so many failures in a row a provider is left alone, and then asked by one call."""
     model_rest_s: float = Field(default=5.0, ge=0.01, le=60)
     """For how long, the first time; each further time twice as long, a minute at most."""
+    model_limits: Annotated[Sequence[Rate], NoDecode] = ()
+    """`openai:*=500rpm/200000tpm,anthropic:claude-x=50rpm`: what all workers together may ask, of one
+    key; the first that concerns a model counts."""
+
+    @field_validator("model_limits", mode="before")
+    @classmethod
+    def _are_rates(cls, value: Any) -> Any:
+        return parse_rates(value) if isinstance(value, str) else value

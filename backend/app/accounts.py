@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from backend.errors import SettingsInvalid
 from backend.model_settings import COMPATIBLE
 from backend.ports.clock import Clock
+from backend.ports.limits import RateLimits
 from backend.ports.models import LLMProvider
 from backend.settings import Settings
 
@@ -66,6 +67,7 @@ def open_provider(
     *,
     connect_s: float = 10.0,
     silence_s: float = 120.0,
+    limits: RateLimits | None = None,
 ) -> LLMProvider:
     """Return the provider of these models; nothing is connected yet.
 
@@ -75,6 +77,7 @@ def open_provider(
         clock: For keys that rest.
         connect_s: For a connection.
         silence_s: Between two pieces of an answer.
+        limits: Say when a key may be used.
 
     Raises:
         SettingsInvalid: Its keys cannot be had.
@@ -88,7 +91,7 @@ def open_provider(
     vendor = pkgutil.resolve_name(account.vendor)
     rehearse(lambda pool: vendor(pool, account.base_url))
     pool = open_pool(Patience(connect_s, silence_s))
-    return HostedProvider(prefix, vendor(pool, account.base_url), keys, pool)
+    return HostedProvider(prefix, vendor(pool, account.base_url), keys, pool, limits)
 
 
 def variable_of(prefix: str) -> str | None:

@@ -14,8 +14,11 @@ from backend.governance.fallbacks import Fallbacks
 from backend.governance.guarded import Guarded
 from backend.governance.retried import Retried, RetryLimits
 from backend.governance.timed import CallPatience, Timed
+from backend.governance.turns import Turns
 from backend.model_settings import COMPATIBLE
 from backend.ports.clock import Clock
+from backend.ports.gateway import Gateway
+from backend.ports.limits import RateLimits
 from backend.ports.models import LLMProvider, ServedModel
 from backend.settings import Settings
 from backend.telemetry.names import MODEL_NOT_SERVED, MODEL_REPLACED
@@ -70,13 +73,18 @@ class PrefixCatalogue:
         return f"No provider is called {prefix!r}.{_near(near)}"
 
 
-def models(settings: Settings, clock: Clock) -> LLMProvider:
+def models(settings: Settings, clock: Clock, gateway: Gateway | None = None) -> LLMProvider:
     """Return all models behind one provider, by their whole ids.
+
+    Args:
+        settings: Of this process.
+        clock: For waits.
+        gateway: The way to the limits that all workers share.
 
     Raises:
         SettingsInvalid: A provider's keys cannot be had, or a server has another provider's name.
     """
-    return Fallbacks(catalogue(settings, clock))
+    return Fallbacks(catalogue(settings, clock, Turns(settings.model_limits, gateway, clock)))
 
 
 def resilient(prefix: str, provider: LLMProvider, settings: Settings, clock: Clock) -> LLMProvider:
@@ -87,7 +95,9 @@ def resilient(prefix: str, provider: LLMProvider, settings: Settings, clock: Clo
     return Retried(guarded, clock, RetryLimits(total_s=settings.model_retry_s))
 
 
-def catalogue(settings: Settings, clock: Clock) -> PrefixCatalogue:
+def catalogue(
+    settings: Settings, clock: Clock, limits: RateLimits | None = None
+) -> PrefixCatalogue:
     """Return who serves which model.
 
     Raises:
@@ -97,8 +107,14 @@ def catalogue(settings: Settings, clock: Clock) -> PrefixCatalogue:
         OFFLINE: OfflineModel(clock, trials=settings.offline_trials)
     }
     for prefix, account in accounts(settings).items():
-        patience = {"connect_s": settings.model_connect_s, "silence_s": settings.model_silence_s}
-        hosted = open_provider(prefix, account, clock, **patience)
+        hosted = open_provider(
+            prefix,
+            account,
+            clock,
+            connect_s=settings.model_connect_s,
+            silence_s=settings.model_silence_s,
+            limits=limits,
+        )
         providers[prefix] = resilient(prefix, hosted, settings, clock)
     return PrefixCatalogue(providers, successors(settings.model_aliases))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 
 import structlog
 from fastapi import FastAPI
@@ -65,7 +66,7 @@ async def _serve(settings: Settings, *, with_worker: bool) -> None:
         streams = _streams(settings, clock, (gateway, steady), keys)
         worker = None
         if with_worker:
-            models = all_models(settings, clock)
+            models = partial(all_models, settings, clock)
             working = open_worker(settings, models, near=[streams.hub.hear])
             worker = await stack.enter_async_context(working)
         app = create_app(_service(settings, steady, streams, worker))

@@ -6,7 +6,9 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from backend.app.connections import open_gateway, wakeups_of
 from backend.app.models import models as all_models
@@ -30,6 +32,7 @@ from backend.settings import Settings
 from backend.telemetry import logs
 from backend.telemetry.liveness import TOUCH_S, LivenessFile
 
+Models: TypeAlias = LLMProvider | Callable[[Gateway], LLMProvider]
 _NAME = "assistants-worker"
 _HINT_S = 2.0
 _WORKER_SEEN_S = 15.0
@@ -38,10 +41,10 @@ _WORKER_SEEN_S = 15.0
 def work(settings: Settings) -> None:
     """Answer messages until SIGTERM or SIGINT, then finish or give back what is under way."""
     logs.configure(settings.log_level, folder=settings.log_folder, process="worker")
-    asyncio.run(work_with(settings, all_models(settings, SystemClock())))
+    asyncio.run(work_with(settings, partial(all_models, settings, SystemClock())))
 
 
-async def work_with(settings: Settings, models: LLMProvider) -> None:
+async def work_with(settings: Settings, models: Models) -> None:
     """Answer messages with these models until a signal comes."""
     async with _showing_life(settings), open_worker(settings, models) as worker:
         loop = asyncio.get_running_loop()
@@ -52,13 +55,13 @@ async def work_with(settings: Settings, models: LLMProvider) -> None:
 
 @asynccontextmanager
 async def open_worker(
-    settings: Settings, models: LLMProvider, *, near: Sequence[Callable[[str], None]] = ()
+    settings: Settings, models: Models, *, near: Sequence[Callable[[str], None]] = ()
 ) -> AsyncIterator[Worker]:
     """Yield a worker that is ready to run; its connections are closed afterwards.
 
     Args:
         settings: Of this process.
-        models: All of them, by their whole ids.
+        models: All of them, by their whole ids; or what makes them, given the way to the database.
         near: Told of each session with new events, such as the streams of the same process.
 
     Raises:
@@ -77,7 +80,8 @@ async def open_worker(
         broadcaster = await _broadcaster(settings, gateway, stack, clock)
         hearers = [*near, broadcaster.hear] if broadcaster else near
         told = Announcements(hints, hearers), broadcaster
-        yield _worker(settings, (gateway, pulse), told, models, clock)
+        asked = models(gateway) if callable(models) else models
+        yield _worker(settings, (gateway, pulse), told, asked, clock)
 
 
 @asynccontextmanager

@@ -90,6 +90,8 @@ class _Waits:
     def _wait_s(self, error: AssistantsError, attempt: int) -> float | None:
         if not error.retryable or isinstance(error, _NOT_AGAIN):
             return None
+        if isinstance(error, ModelRateLimited) and error.has_turn:
+            return None
         jitter = self._clock.random()
         limits = self._limits
         wait_s = backoff_s(attempt, base_s=limits.base_s, limit_s=limits.limit_s, jitter=jitter)

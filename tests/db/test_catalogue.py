@@ -24,6 +24,7 @@ _EXECUTABLE = {
         "finish_run",
         "flush_events",
         "heartbeat_runs",
+        "lease_rate",
         "park_run",
         "purge",
         "read_streams",

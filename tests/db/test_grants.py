@@ -34,6 +34,7 @@ _PRIVILEGES = {
     "engine.model_prices": {},
     "engine.spending": {},
     "engine.usage_days": {},
+    "engine.rate_limits": {},
 }
 _ALL = ["select", "insert", "update", "delete", "truncate", "references", "trigger"]
 _WHO: dict[str, Identity] = {"authenticated": ADA, "service_role": SERVICE, "anon": ANONYMOUS}

@@ -16,8 +16,11 @@ import httpx2
 _AIMOCK = Path(__file__).parent / "mocks/node_modules/@copilotkit/aimock/dist/cli.js"
 _LLMOCK = """
 import sys
+from llmock.ratelimit import LimitSettings
 from llmock.testing import LLMockServer
 with LLMockServer() as server:
+    if len(sys.argv) > 1:
+        server.state.limiter.configure(LimitSettings(rpm=int(sys.argv[1])))
     print(server.url, flush=True)
     sys.stdin.read()
 """
@@ -140,9 +143,14 @@ class Scripted(Control):
 
 
 @contextmanager
-def unreliable_server() -> Iterator[Unreliable]:
-    """Yield an llmock; its process has ended afterwards."""
-    with _server([sys.executable, "-c", _LLMOCK]) as url:
+def unreliable_server(rpm: int | None = None) -> Iterator[Unreliable]:
+    """Yield an llmock; its process has ended afterwards.
+
+    Args:
+        rpm: Requests a minute that it takes of each key.
+    """
+    limit = [] if rpm is None else [str(rpm)]
+    with _server([sys.executable, "-c", _LLMOCK, *limit]) as url:
         control = Unreliable(url, "_llmock")
         yield control
         control.close()

@@ -1,7 +1,7 @@
 """The provider behind every prefix whose models are asked over HTTP.
 
-What differs from vendor to vendor is behind `Vendor`. Nothing is tried twice here (the run's own
-retry is the only one), except that a key which is refused before the first word makes room for the
+What differs from vendor to vendor is behind `Vendor`. Each call takes its key's turn first. Nothing
+is tried twice here, except that a key which is refused before the first word makes room for the
 next; and what is said reaches no log and nobody but the provider.
 """
 
@@ -13,7 +13,9 @@ from difflib import get_close_matches
 import structlog
 from httpx2 import AsyncClient
 
-from backend.errors import AssistantsError, ModelNotFound, ModelRefused
+from backend.domain.options import Options
+from backend.errors import AssistantsError, ModelNotFound, ModelRateLimited, ModelRefused
+from backend.integrations.models.expected import expected_tokens
 from backend.integrations.models.failures import (
     CLIENT_ERRORS,
     failure_of,
@@ -24,10 +26,12 @@ from backend.integrations.models.keys import KeyRing
 from backend.integrations.models.questions import answer_of
 from backend.integrations.models.vectors import embed_with
 from backend.integrations.models.vendors import Vendor
-from backend.ports.models import Embeddings, ModelEvent, ModelReply, ModelRequest
+from backend.ports.limits import Asked, NoLimits, RateLimits, Turn
+from backend.ports.models import Embeddings, Finished, ModelEvent, ModelReply, ModelRequest
 from backend.ports.replies import collect
 
 CALL_FAILED = "model.call_failed"
+_NO_ANSWER = Options(max_output_tokens=0)
 _log = structlog.get_logger()
 
 
@@ -41,7 +45,14 @@ class _Failure:
 class HostedProvider:
     """Serves the models of one vendor; its connections are shared by all calls."""
 
-    def __init__(self, prefix: str, vendor: Vendor, keys: KeyRing, pool: AsyncClient) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        vendor: Vendor,
+        keys: KeyRing,
+        pool: AsyncClient,
+        limits: RateLimits | None = None,
+    ) -> None:
         """Nothing is connected yet.
 
         Args:
@@ -49,11 +60,13 @@ class HostedProvider:
             vendor: Uses the same pool.
             keys: Of the accounts with it.
             pool: Of connections; from now on the provider's own.
+            limits: Say when a key may be used; without them always.
         """
         self._prefix = prefix
         self._vendor = vendor
         self._keys = keys
         self._pool = pool
+        self._limits = limits or NoLimits()
         self._errors: tuple[type[Exception], ...] = (*CLIENT_ERRORS, *vendor.errors)
 
     async def aclose(self) -> None:
@@ -65,18 +78,30 @@ class HostedProvider:
         return await collect(self.stream(request))
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
-        """Yield the answer as it comes, its whole tool calls at the end, Finished last."""
+        """Yield the answer as it comes, its whole tool calls at the end, Finished last.
+
+        Raises:
+            ModelRateLimited: All keys are at their limit, by our own count or the provider's.
+        """
         keys = await self._keys.deal()
+        tokens = expected_tokens(request)
         for number, key in enumerate(keys, start=1):
-            is_silent = True
+            is_silent, is_last = True, number == len(keys)
+            turn = await self._turn(key, request, tokens, is_last=is_last)
+            if turn is None:
+                continue
             try:
                 async with aclosing(answer_of(self._vendor, self._prefix, key, request)) as events:
                     async for event in events:
                         is_silent = False
+                        if isinstance(event, Finished):
+                            turn.answered(event.usage)
                         yield event
             except self._errors as error:
                 failed = self._failure(error, key, request.model)
-                if not (failed.is_of_key and is_silent) or number == len(keys):
+                if isinstance(failed.meaning, ModelRateLimited):
+                    await turn.refused(failed.meaning.retry_after_s)
+                if is_last or not (failed.is_of_key and is_silent):
                     raise failed.meaning from None
             else:
                 return
@@ -92,13 +117,36 @@ class HostedProvider:
             embedder = self._vendor.embedder(key, model)
             if embedder is None:
                 raise ModelRefused(f"{self._prefix} has no models that embed.")
+            is_last = number == len(keys)
+            asked = ModelRequest(model, (), "".join(texts), options=_NO_ANSWER)
+            turn = await self._turn(key, asked, expected_tokens(asked), is_last=is_last)
+            if turn is None:
+                continue
             try:
-                return await embed_with(embedder, texts)
+                found = await embed_with(embedder, texts)
             except self._errors as error:
                 failed = self._failure(error, key, model)
-                if not failed.is_of_key or number == len(keys):
+                if isinstance(failed.meaning, ModelRateLimited):
+                    await turn.refused(failed.meaning.retry_after_s)
+                if is_last or not failed.is_of_key:
                     raise failed.meaning from None
+            else:
+                turn.answered(found.usage)
+                return found
         raise AssertionError("A ring of keys is never empty.")
+
+    async def _turn(
+        self, key: str, request: ModelRequest, tokens: int, *, is_last: bool
+    ) -> Turn | None:
+        """Return the turn of this key, or none where the next key may have an earlier one."""
+        most = request.options.max_output_tokens
+        asked = Asked(self._prefix, request.model, key, tokens, most, request.attempt > 1)
+        try:
+            return await self._limits.take(asked)
+        except ModelRateLimited:
+            if is_last:
+                raise
+            return None
 
     def _failure(self, error: Exception, key: str, model: str) -> _Failure:
         failure = failure_of(error)
