@@ -4,9 +4,8 @@ No well-kept tokenizer works offline, and none is right for all providers. A tok
 than three and a half bytes of UTF-8, whatever the script.
 """
 
+import json
 import math
-
-import pydantic_core
 
 from backend.domain.messages import (
     Citation,
@@ -59,7 +58,7 @@ class Heard:
             case ReasoningDelta(text):
                 self.thought += len(text.encode("utf-8", "surrogatepass"))
             case ToolCallMade(call):
-                self.said += len(pydantic_core.to_json([call.name, call.arguments]))
+                self.said += _bytes_of_json([call.name, call.arguments])
             case _:
                 pass
 
@@ -97,5 +96,9 @@ def _of_part(part: Part) -> int:
 
 
 def _tokens_of_json(value: object) -> int:
-    found = pydantic_core.to_json(value, fallback=str, inf_nan_mode="null")
-    return math.ceil(len(found) / _BYTES_PER_TOKEN)
+    return math.ceil(_bytes_of_json(value) / _BYTES_PER_TOKEN)
+
+
+def _bytes_of_json(value: object) -> int:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return len(text.encode("utf-8", "surrogatepass"))
