@@ -14,8 +14,9 @@ from mistralai.client import Mistral
 from openai import AsyncOpenAI
 from pydantic import SecretStr
 
-from backend.app.models import models
+from backend.app.models import catalogue
 from backend.domain.messages import Message, Text
+from backend.governance.fallbacks import Fallbacks
 from backend.ports.clock import SystemClock
 from backend.ports.models import LLMProvider, ModelRequest
 from backend.settings import Settings
@@ -64,7 +65,7 @@ def _ours(name: str, url: str) -> Call:
     own: dict[str, Any] = {f"{name}_api_key": SecretStr(_KEY), f"{name}_base_url": _base(name, url)}
     if name == "compatible":
         own["compatible_base_url"] = {"compatible": _base(name, url)}
-    provider = models(Settings(**own), SystemClock())
+    provider = Fallbacks(catalogue(Settings(**own), SystemClock()))
     messages = [Message("user", (Text(_QUESTION),))]
     return partial(_hear, provider, ModelRequest(f"{name}:{_MODEL}", messages))
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 
 from backend import settings
-from backend.app.models import PrefixCatalogue
+from backend.app.catalogue import PrefixCatalogue
 from backend.app.worker import work_with
 from backend.domain.usage import Usage
 from backend.ports.models import (

@@ -14,7 +14,7 @@ from backend.api.streams.hub import StreamHub
 from backend.api.streams.routes import StreamParts, stream_routes
 from backend.api.webhooks import webhook_routes
 from backend.app.connections import open_gateway, wakeups_of
-from backend.app.models import models as all_models
+from backend.app.models import open_models
 from backend.app.worker import open_worker
 from backend.errors import AssistantsError, DependencyFailed, SchemaMissing, SettingsInvalid
 from backend.integrations.clerk.jwks import KeySet
@@ -66,7 +66,7 @@ async def _serve(settings: Settings, *, with_worker: bool) -> None:
         streams = _streams(settings, clock, (gateway, steady), keys)
         worker = None
         if with_worker:
-            models = partial(all_models, settings, clock)
+            models = partial(open_models, settings, clock)
             working = open_worker(settings, models, near=[streams.hub.hear])
             worker = await stack.enter_async_context(working)
         app = create_app(_service(settings, steady, streams, worker))

@@ -5,13 +5,13 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from backend.app.connections import open_gateway, wakeups_of
-from backend.app.models import models as all_models
+from backend.app.models import open_models
 from backend.app.tools import toolbox
 from backend.domain.ids import WorkerId
 from backend.errors import DependencyFailed, SettingsInvalid
@@ -32,7 +32,7 @@ from backend.settings import Settings
 from backend.telemetry import logs
 from backend.telemetry.liveness import TOUCH_S, LivenessFile
 
-Models: TypeAlias = LLMProvider | Callable[[Gateway], LLMProvider]
+Models: TypeAlias = LLMProvider | Callable[[Gateway], AbstractAsyncContextManager[LLMProvider]]
 _NAME = "assistants-worker"
 _HINT_S = 2.0
 _WORKER_SEEN_S = 15.0
@@ -41,7 +41,7 @@ _WORKER_SEEN_S = 15.0
 def work(settings: Settings) -> None:
     """Answer messages until SIGTERM or SIGINT, then finish or give back what is under way."""
     logs.configure(settings.log_level, folder=settings.log_folder, process="worker")
-    asyncio.run(work_with(settings, partial(all_models, settings, SystemClock())))
+    asyncio.run(work_with(settings, partial(open_models, settings, SystemClock())))
 
 
 async def work_with(settings: Settings, models: Models) -> None:
@@ -80,7 +80,7 @@ async def open_worker(
         broadcaster = await _broadcaster(settings, gateway, stack, clock)
         hearers = [*near, broadcaster.hear] if broadcaster else near
         told = Announcements(hints, hearers), broadcaster
-        asked = models(gateway) if callable(models) else models
+        asked = await stack.enter_async_context(models(gateway)) if callable(models) else models
         yield _worker(settings, (gateway, pulse), told, asked, clock)
 
 

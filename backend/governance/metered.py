@@ -5,9 +5,10 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from backend.domain.tokens import bound_of_text
 from backend.domain.usage import Usage
 from backend.errors import AssistantsError, InternalFailure, ModelRateLimited, Rejected
-from backend.governance.estimates import Heard, tokens_of
+from backend.governance.estimates import Heard
 from backend.governance.prices import Prices
 from backend.ports.clock import Clock
 from backend.ports.ledger import CANCELLED, COMPLETED, Ledger, ModelCall
@@ -158,4 +159,4 @@ class _Measured:
 
 
 def _bound(texts: Sequence[str]) -> Usage:
-    return Usage(input_tokens=sum(map(tokens_of, texts)))
+    return Usage(input_tokens=sum(map(bound_of_text, texts)))

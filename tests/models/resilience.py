@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from backend.app.models import PrefixCatalogue, resilient
+from backend.app.catalogue import PrefixCatalogue
+from backend.app.models import resilient
 from backend.governance.fallbacks import Fallbacks
 from backend.ports.clock import Clock
 from backend.ports.models import LLMProvider, ModelRequest

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, TypeAlias
 
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from backend.app.models import models
+from backend.app.models import open_models
 from backend.app.worker import open_worker
 from backend.integrations.supabase.service_role import create_service_role
 from backend.ports.clock import SystemClock
@@ -44,7 +45,7 @@ def working(service_url: str) -> Working:
     async def work(**settings: Any) -> AsyncIterator[None]:
         fast: dict[str, Any] = {"worker_lease_s": 5.0, "worker_poll_s": 0.1, **settings}
         chosen = Settings(database_url=SecretStr(service_url), **fast)
-        async with open_worker(chosen, models(chosen, SystemClock())) as worker:
+        async with open_worker(chosen, partial(open_models, chosen, SystemClock())) as worker:
             task = asyncio.create_task(worker.run())
             try:
                 yield

@@ -12,7 +12,8 @@ import structlog
 from pydantic import SecretStr
 
 from backend.app.accounts import HOSTED, accounts
-from backend.app.models import PrefixCatalogue, catalogue
+from backend.app.catalogue import PrefixCatalogue
+from backend.app.models import catalogue
 from backend.devkit.offline_model import OfflineModel
 from backend.domain.successors import successors
 from backend.errors import ModelNotFound, SettingsInvalid

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from backend.app.models import PrefixCatalogue
+from backend.app.catalogue import PrefixCatalogue
 from backend.domain.ids import WorkerId
 from backend.errors import DatabaseUnavailable
 from backend.governance.fallbacks import Fallbacks
