@@ -238,6 +238,24 @@ def _typed_token() -> str:
 
 
 @commands.command()
+def tools(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Say also what models are told, as JSON.")
+    ] = False,
+) -> None:
+    """List the functions that rows of assistants may name; asks each server for its own."""
+    from backend.app import tool_list
+
+    listed = tool_list.list_tools(settings.load_tools())
+    if as_json:
+        print(json.dumps([tool.as_json() for tool in listed], indent=2))
+    else:
+        for tool in listed:
+            print(_line(str(tool)))
+    sys.exit(1 if any(tool.why_not for tool in listed) else 0)
+
+
+@commands.command()
 def token(
     user: Annotated[str, typer.Option(help="Whom the token speaks for, such as user_ada.")],
     data: Data = None,

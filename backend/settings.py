@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from backend.errors import SettingsInvalid
 from backend.limit_settings import LimitSettings
 from backend.model_settings import ModelSettings, address, without_blanks
+from backend.tool_settings import ToolSettings
 
 DATA_VARIABLE = "ASSISTANTS_DATA"
 STACK_FILE = "stack.json"
@@ -54,7 +55,7 @@ class ProbeSettings(BaseSettings):
     """Touched by a worker every other second; empty for none."""
 
 
-class Settings(ModelSettings, LimitSettings, ProbeSettings):
+class Settings(ModelSettings, LimitSettings, ToolSettings, ProbeSettings):
     """What a process needs to know; each field is the environment variable in upper case."""
 
     database_url: SecretStr | None = None
@@ -167,7 +168,7 @@ class OwnerSettings(BaseSettings):
         return _database_url(url) or url
 
 
-S = TypeVar("S", Settings, OwnerSettings, ProbeSettings)
+S = TypeVar("S", Settings, OwnerSettings, ProbeSettings, ToolSettings)
 
 
 def data_folder(given: Path | None = None) -> Path:
@@ -245,6 +246,15 @@ def load_probe() -> ProbeSettings:
         SettingsInvalid: A variable is wrong.
     """
     return _validated(ProbeSettings, {})
+
+
+def load_tools() -> ToolSettings:
+    """Return what the environment says of tools; no other setting need be there.
+
+    Raises:
+        SettingsInvalid: A variable is wrong.
+    """
+    return _validated(ToolSettings, {})
 
 
 def _values(data: Path | None) -> dict[str, Any]:

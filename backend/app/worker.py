@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from backend.app.connections import open_gateway, wakeups_of
 from backend.app.models import open_models
-from backend.app.tools import toolbox
+from backend.app.tools import open_toolbox
 from backend.domain.ids import WorkerId
 from backend.errors import DependencyFailed, SettingsInvalid
 from backend.integrations.supabase.listener import RUNS
@@ -20,6 +20,7 @@ from backend.integrations.supabase.realtime import RealtimeBroadcasts
 from backend.ports.clock import Clock, SystemClock
 from backend.ports.gateway import Gateway
 from backend.ports.models import LLMProvider
+from backend.ports.tools import Toolbox
 from backend.runs.announcements import Announcements
 from backend.runs.broadcaster import Broadcaster
 from backend.runs.drain import end
@@ -81,7 +82,8 @@ async def open_worker(
         hearers = [*near, broadcaster.hear] if broadcaster else near
         told = Announcements(hints, hearers), broadcaster
         asked = await stack.enter_async_context(models(gateway)) if callable(models) else models
-        yield _worker(settings, (gateway, pulse), told, asked, clock)
+        tools = await stack.enter_async_context(open_toolbox(settings, gateway, clock))
+        yield _worker(settings, (gateway, pulse), told, (asked, tools), clock)
 
 
 @asynccontextmanager
@@ -122,7 +124,7 @@ def _worker(
     settings: Settings,
     gateways: tuple[Gateway, Gateway],
     told: tuple[Announcements, Broadcaster | None],
-    models: LLMProvider,
+    asked: tuple[LLMProvider, Toolbox],
     clock: Clock,
 ) -> Worker:
     name = WorkerId(f"{socket.gethostname()}-{os.getpid()}-{clock.new_id()[:8]}")
@@ -138,8 +140,8 @@ def _worker(
         for gateway in gateways
     )
     wakeups = wakeups_of(settings, clock, RUNS)
-    tools = toolbox(gateways[0], clock)
-    parts = WorkerParts(name, queue, pulse, models, wakeups, *told, toolbox=tools)
+    models, toolbox = asked
+    parts = WorkerParts(name, queue, pulse, models, wakeups, *told, toolbox=toolbox)
     return Worker(parts, limits, clock)
 
 

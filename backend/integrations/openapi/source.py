@@ -78,6 +78,18 @@ class ApiTools:
             raise ToolUnavailable("The description of the API cannot be had.") from None
 
 
+def server_of(name: str, file: Path) -> str:
+    """Return the address of the server that a document in a file names.
+
+    Raises:
+        SettingsInvalid: It cannot be read, or names none.
+    """
+    try:
+        return _server(_read(file), "")
+    except DocumentInvalid as error:
+        raise SettingsInvalid(f"TOOLS_FILE: the document of {name}: {error}.") from None
+
+
 def _from_answer(api: Api, answer: HttpAnswer, address: str) -> Mapping[str, ServerTool]:
     if answer.status != _OK:
         raise ToolUnavailable(f"It answers with status {answer.status}.")
@@ -86,10 +98,16 @@ def _from_answer(api: Api, answer: HttpAnswer, address: str) -> Mapping[str, Ser
 
 def _from_file(api: Api, file: Path) -> Mapping[str, ServerTool]:
     try:
-        return _tools(api, Document(file.read_bytes()), "")
-    except (OSError, DocumentInvalid) as error:
-        why = str(error) if isinstance(error, DocumentInvalid) else type(error).__name__
-        raise SettingsInvalid(f"TOOLS_FILE: the document of {api.name}: {why}.") from None
+        return _tools(api, _read(file), "")
+    except DocumentInvalid as error:
+        raise SettingsInvalid(f"TOOLS_FILE: the document of {api.name}: {error}.") from None
+
+
+def _read(file: Path) -> Document:
+    try:
+        return Document(file.read_bytes())
+    except OSError as error:
+        raise DocumentInvalid(f"it cannot be read ({type(error).__name__})") from None
 
 
 def _tools(api: Api, document: Document, address: str) -> Mapping[str, ServerTool]:

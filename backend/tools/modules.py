@@ -1,0 +1,30 @@
+"""The operator's own functions, by the names of their modules."""
+
+import importlib
+from collections.abc import Iterable
+
+from backend.errors import SettingsInvalid
+from backend.tools.registry import PythonTool, ToolMalformed
+
+
+def load_modules(names: Iterable[str]) -> list[PythonTool]:
+    """Return the tools of these modules, in their order there.
+
+    Raises:
+        SettingsInvalid: A module cannot be imported, or has none.
+    """
+    return [tool for name in names for tool in _tools_of(name)]
+
+
+def _tools_of(name: str) -> list[PythonTool]:
+    try:
+        module = importlib.import_module(name)
+    except ToolMalformed as error:
+        raise SettingsInvalid(f"TOOLS_MODULES: {name}: {error}") from None
+    except Exception as error:
+        # Whatever stands in it is run; where it fails is the operator's to see.
+        raise SettingsInvalid(f"TOOLS_MODULES: {name} cannot be imported: {error!r}.") from error
+    found = [value for value in vars(module).values() if isinstance(value, PythonTool)]
+    if not found:
+        raise SettingsInvalid(f"TOOLS_MODULES: {name} has no function with @tool().")
+    return list(dict.fromkeys(found))

@@ -1,0 +1,175 @@
+"""The operator's file of APIs and MCP servers: TOML, or JSON where its name ends so.
+
+Only this file holds addresses, headers and programs; rows name what stands in it. In headers, in
+the query and in the environment of a program `${NAME}` is a variable of the environment and
+`${file:/path}` what a file holds, which is read again before each use.
+"""
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeAlias
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from backend.errors import SettingsInvalid
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+Address = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@\\]+[^\s?#@\\]*$")]
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9!#$%&'*+.^_`|~-]{1,100}$")]
+Filled: TypeAlias = Callable[[], Mapping[str, str]]
+_SECRET = re.compile(r"\$\{(file:)?([^}]*)\}")
+_FORM = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Entry(BaseModel):
+    """What APIs and servers have in common."""
+
+    model_config = _FORM
+
+    open_to_users: bool = False
+    """Assistants that users made may use it, too."""
+    optional: bool = False
+    """Assistants do without it while it cannot be reached; else their runs wait and fail."""
+    timeout_s: float = Field(default=30.0, gt=0, le=600)
+    """Of one call."""
+    attempts: int = Field(default=2, ge=1, le=10)
+    """Of calls of which nothing happens twice."""
+    headers: dict[HeaderName, str] = Field(default_factory=dict, repr=False)
+
+
+class ApiEntry(Entry):
+    """An HTTP API with an OpenAPI document."""
+
+    document: str = Field(min_length=1)
+    """A file, from the folder of the tools file, or an address."""
+    base_url: Address | None = None
+    """In place of the document's server."""
+    operations: tuple[str, ...] | None = None
+    """By their ids; all, where nothing is said."""
+    query: dict[str, str] = Field(default_factory=dict, repr=False)
+    """Added to each request, such as a key."""
+    idempotency_header: HeaderName | None = None
+    """The API makes a request only once where this header says the same."""
+
+
+class ServerEntry(Entry):
+    """An MCP server: at an address, or a program."""
+
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@\\]+[^\s#@\\]*$")] | None = (
+        None
+    )
+    command: tuple[str, ...] = ()
+    """The program and its arguments."""
+    environment: dict[str, str] = Field(default_factory=dict, repr=False)
+    """Of the program, beside what a shell needs."""
+    folder: Path | None = None
+    """In which the program is started."""
+    tools: tuple[str, ...] | None = None
+    """By the server's names for them; all, where nothing is said."""
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if bool(self.url) == bool(self.command):
+            raise ValueError("a server has either url or command")
+        if self.headers and not self.url:
+            raise ValueError("a program has no headers")
+        return self
+
+
+class ToolsFile(BaseModel):
+    """The whole file."""
+
+    model_config = _FORM
+
+    apis: dict[Name, ApiEntry] = Field(default_factory=dict)
+    servers: dict[Name, ServerEntry] = Field(default_factory=dict)
+
+
+def read_tools_file(path: Path | None) -> ToolsFile:
+    """Return what the file says; nothing for no file.
+
+    Raises:
+        SettingsInvalid: It cannot be read; the message names the place in it, and no value.
+    """
+    if path is None:
+        return ToolsFile()
+    try:
+        text = path.read_text("utf-8")
+        given = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        return ToolsFile.model_validate(given)
+    except OSError as error:
+        raise SettingsInvalid(f"TOOLS_FILE cannot be read: {type(error).__name__}.") from None
+    except ValidationError as invalid:
+        said = (f"{_place(it['loc'])}: {it['msg']}" for it in invalid.errors())
+        raise SettingsInvalid(f"TOOLS_FILE: {'; '.join(said)}") from None
+    except (ValueError, RecursionError):
+        kind = "JSON" if path.suffix == ".json" else "TOML"
+        raise SettingsInvalid(f"TOOLS_FILE is no {kind}.") from None
+
+
+def filled(given: Mapping[str, str], place: str) -> Filled:
+    """Return a function that returns the values with the secrets that they name.
+
+    Raises:
+        SettingsInvalid: A variable is not set, or a file cannot be read.
+    """
+    parts = {name: _parts(value, f"{place}.{name}") for name, value in given.items()}
+    return lambda: {name: "".join(it() for it in value) for name, value in parts.items()}
+
+
+def _parts(value: str, place: str) -> list[Callable[[], str]]:
+    found: list[Callable[[], str]] = []
+    end = 0
+    for secret in _SECRET.finditer(value):
+        found += [_said(value[end : secret.start()]), _secret(secret, place)]
+        end = secret.end()
+    return [*found, _said(value[end:])]
+
+
+def _said(text: str) -> Callable[[], str]:
+    return lambda: text
+
+
+def _secret(secret: re.Match[str], place: str) -> Callable[[], str]:
+    if secret[1]:
+        return _KeptFile(Path(secret[2]), place)
+    value = os.environ.get(secret[2])
+    if not value:
+        raise SettingsInvalid(f"TOOLS_FILE: {place}: {secret[2]} is not set.")
+    return _said(value)
+
+
+class _KeptFile:
+    """What a file holds now; while it is away, what it held."""
+
+    def __init__(self, path: Path, place: str) -> None:
+        self._path = path
+        try:
+            self._held = self._read()
+        except (OSError, ValueError):
+            raise SettingsInvalid(f"TOOLS_FILE: {place}: {path} cannot be read.") from None
+
+    def __call__(self) -> str:
+        # It is being replaced, perhaps.
+        with suppress(OSError, ValueError):
+            self._held = self._read() or self._held
+        return self._held
+
+    def _read(self) -> str:
+        return self._path.read_text("utf-8").strip()
+
+
+def _place(location: tuple[Any, ...]) -> str:
+    return ".".join(str(it) for it in location) or "the file"

@@ -1,0 +1,124 @@
+"""The operator's file: what it may say, and that no mistake in it shows a secret."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from backend.errors import SettingsInvalid
+from backend.settings import load_tools
+from backend.tools_file import filled, read_tools_file
+
+GOOD = """
+[apis.pets]
+document = "pets.json"
+headers = { authorization = "Bearer ${PETS_TOKEN}" }
+operations = ["getPet"]
+
+[servers.docs]
+url = "https://docs.test/mcp"
+open_to_users = true
+
+[servers.local]
+command = ["docs-server", "--quiet"]
+environment = { KEY = "${file:/run/secrets/key}" }
+"""
+
+
+def write(folder: Path, text: str, name: str = "tools.toml") -> Path:
+    file = folder / name
+    file.write_text(text, "utf-8")
+    return file
+
+
+def test_apis_and_servers_are_read_from_toml_and_from_json(tmp_path: Path) -> None:
+    found = read_tools_file(write(tmp_path, GOOD))
+    assert found.apis["pets"].operations == ("getPet",)
+    assert found.servers["docs"].open_to_users
+    assert found.servers["local"].command == ("docs-server", "--quiet")
+    assert not found.apis["pets"].open_to_users
+    same = write(tmp_path, found.model_dump_json(exclude_unset=True), "tools.json")
+    assert read_tools_file(same) == found
+
+
+def test_without_a_file_there_is_nothing() -> None:
+    found = read_tools_file(None)
+    assert (found.apis, found.servers) == ({}, {})
+
+
+SECRET = "sk-very-secret"
+WRONG = {
+    "no TOML": f"[apis.pets\nheaders = '{SECRET}'",
+    "an unknown key": f"[apis.pets]\ndocument = 'x'\nheader = {{ a = '{SECRET}' }}",
+    "an unknown section": f"[api]\nkey = '{SECRET}'",
+    "a name that no row can say": "[servers.'Docs!']\nurl = 'https://docs.test'",
+    "an address with a user": f"[servers.docs]\nurl = 'https://ada:{SECRET}@docs.test'",
+    "no address": "[servers.docs]\nurl = 'docs.test'",
+    "neither": f"[servers.docs]\nheaders = {{ a = '{SECRET}' }}",
+    "both": "[servers.docs]\nurl = 'https://docs.test'\ncommand = ['x']",
+    "headers of a program": f"[servers.docs]\ncommand = ['x']\nheaders = {{ a = '{SECRET}' }}",
+    "a wrong kind": f"[servers.docs]\nurl = 'https://docs.test'\ntimeout_s = '{SECRET}'",
+    "a header that is none": f"[apis.pets]\ndocument = 'x'\nheaders = {{ 'a b' = '{SECRET}' }}",
+    "no document": "[apis.pets]\nbase_url = 'https://pets.test'",
+    "a base with a query": "[apis.pets]\ndocument = 'x'\nbase_url = 'https://pets.test?a=b'",
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_mistake_is_named_without_what_stands_there(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(SettingsInvalid, match="TOOLS_FILE") as raised:
+        read_tools_file(write(tmp_path, WRONG[kind]))
+    assert SECRET not in str(raised.value)
+    assert raised.value.__cause__ is None
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="TOOLS_FILE cannot be read"):
+        read_tools_file(tmp_path / "none.toml")
+
+
+def test_secrets_come_from_the_environment_and_from_files_that_may_be_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PETS_TOKEN", "t")
+    key = write(tmp_path, "old\n", "key")
+    read = filled({"a": "Bearer ${PETS_TOKEN}", "b": f"${{file:{key}}}-x", "c": "$plain"}, "h")
+    assert read() == {"a": "Bearer t", "b": "old-x", "c": "$plain"}
+    key.write_text("new", "utf-8")
+    assert read()["b"] == "new-x"
+    key.unlink()
+    assert read()["b"] == "new-x"
+
+
+@pytest.mark.parametrize("value", ["${PETS_TOKEN}", "${file:/nonexistent/key}", "${}"])
+def test_a_secret_that_is_not_there_is_named_at_the_start(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PETS_TOKEN", raising=False)
+    with pytest.raises(SettingsInvalid, match=r"TOOLS_FILE: apis\.pets\.headers\.a: "):
+        filled({"a": value}, "apis.pets.headers")
+
+
+def test_the_settings_of_tools_are_read_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TOOLS_FILE", "")
+    monkeypatch.setenv("TOOLS_MODULES", "shop.tools, more")
+    monkeypatch.setenv("TOOLS_PRIVATE_HOSTS", "10.0.0.5:8080,docs.internal")
+    monkeypatch.setenv("WEATHER_URL", "http://weather.internal/")
+    found = load_tools()
+    assert found.tools_file is None
+    assert found.tools_modules == ("shop.tools", "more")
+    assert found.tools_private_hosts == ("10.0.0.5:8080", "docs.internal")
+    assert found.weather_url == "http://weather.internal"
+    monkeypatch.setenv("WEATHER_URL", "weather.internal")
+    with pytest.raises(SettingsInvalid, match="WEATHER_URL"):
+        load_tools()
+
+
+def test_what_is_no_utf8_or_nested_without_end_is_no_file(tmp_path: Path) -> None:
+    file = tmp_path / "tools.json"
+    for content in (b"\xff\xfe", b"[" * 100_000, json.dumps([1]).encode()):
+        file.write_bytes(content)
+        with pytest.raises(SettingsInvalid, match="TOOLS_FILE"):
+            read_tools_file(file)
