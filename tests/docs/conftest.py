@@ -51,7 +51,7 @@ class Checkout:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """Yield the folder; `.local` is a running stack's data, as in a real checkout."""
     with running_stack() as stack:
-        yield _checkout(tmp_path_factory.mktemp("checkout"), stack)
+        yield checkout_of(tmp_path_factory.mktemp("checkout"), stack)
 
 
 @pytest.fixture(scope="package")
@@ -64,10 +64,10 @@ def checkout_over_the_data_api(tmp_path_factory: pytest.TempPathFactory) -> Iter
         }
         with open_workshop("", **known) as workshop:
             asyncio.run(workshop.ready())
-            yield _checkout(tmp_path_factory.mktemp("checkout"), stack)
+            yield checkout_of(tmp_path_factory.mktemp("checkout"), stack)
 
 
-def _checkout(folder: Path, stack: Stack) -> Checkout:
+def checkout_of(folder: Path, stack: Stack) -> Checkout:
     local = folder / "supabase" / "local"
     local.mkdir(parents=True)
     (folder / "web").symlink_to(ROOT / "web")
