@@ -13,6 +13,7 @@ from PIL import Image
 
 from backend.integrations.images import inmate
 from backend.integrations.images.jail import JailedReader
+from backend.ports.files import Reading
 from tests.support.files import a_pdf, an_image, opened
 
 _SECRET = b"52.5200,13.4050 Ada's phone"
@@ -156,6 +157,27 @@ async def test_what_is_no_document_gives_nothing(body: bytes) -> None:
 
 async def test_a_file_that_takes_too_long_gives_nothing() -> None:
     assert await JailedReader(timeout_s=0).read("image", an_image()) is None
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "import sys\nwhile True: sys.stdout.write('x' * 65536)",
+        "import sys\nsys.stdout.write('{}')",
+        "print('no json')",
+        "print('{}')\nraise SystemExit(1)",
+        "import time, sys\nsys.stdout.close()\ntime.sleep(60)",
+    ],
+    ids=["a flood", "no end of line", "no JSON", "a failure", "silence"],
+)
+async def test_a_process_that_was_taken_over_costs_no_more_than_its_file(
+    tmp_path: Path, script: str
+) -> None:
+    taken = tmp_path / "taken.py"
+    taken.write_text(script, encoding="utf-8")
+    body = b"x" * 5_000_000
+    found = await JailedReader(script=taken, timeout_s=3).read("image", body)
+    assert found in (None, Reading())
 
 
 _ESCAPES = {

@@ -1,6 +1,7 @@
 """One process for each file, which is gone a moment later."""
 
 import asyncio
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -18,16 +19,28 @@ _LARGEST_ANSWER_BYTES = 16 * 1024 * 1024
 _log = structlog.get_logger()
 
 
+class _TooMuch(Exception):
+    """Nobody asked for so long an answer."""
+
+
 class JailedReader:
     """Reads files in processes that know no secret and can open nothing."""
 
-    def __init__(self, *, at_once: int = _MOST_AT_ONCE, timeout_s: float = _TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        *,
+        at_once: int = _MOST_AT_ONCE,
+        timeout_s: float = _TIMEOUT_S,
+        script: Path = _INMATE,
+    ) -> None:
         """No process runs yet.
 
         Args:
             at_once: The most processes; each may take a gigabyte.
             timeout_s: For one file, of which 12 s may be CPU.
+            script: What runs in the process.
         """
+        self._script = script
         self._places = asyncio.Semaphore(at_once)
         self._timeout_s = timeout_s
 
@@ -46,7 +59,7 @@ class JailedReader:
     async def _ask(self, kind: Kind, body: bytes) -> tuple[bytes, int | None]:
         process = await asyncio.create_subprocess_exec(
             # Without the environment, which holds secrets, and without the folder it is run in.
-            *(sys.executable, "-I", "-B", str(_INMATE), kind),
+            *(sys.executable, "-I", "-B", str(self._script), kind),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -58,7 +71,7 @@ class JailedReader:
             async with asyncio.timeout(self._timeout_s):
                 answer = await _exchange(process, body)
                 return answer, await process.wait()
-        except TimeoutError:
+        except (TimeoutError, _TooMuch):
             return b"", None
         finally:
             if process.returncode is None:
@@ -72,28 +85,25 @@ async def _exchange(process: asyncio.subprocess.Process, body: bytes) -> bytes:
         raise AssertionError("Both are pipes.")
 
     async def send() -> None:
-        try:
+        # It may have ended before it heard all.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             sending.write(body)
             await sending.drain()
-        except (BrokenPipeError, ConnectionResetError):
-            # It has ended before it heard all.
-            pass
-        finally:
-            sending.close()
+        sending.close()
 
-    async with asyncio.TaskGroup() as both:
-        both.create_task(send())
-        heard = both.create_task(_hear(hearing))
-    return heard.result()
+    sent = asyncio.create_task(send())
+    try:
+        return await _hear(hearing)
+    finally:
+        sent.cancel()
 
 
 async def _hear(stream: asyncio.StreamReader) -> bytes:
-    """Return all of it, or nothing of what is too much."""
     heard = bytearray()
     while piece := await stream.read(65_536):
         heard += piece
         if len(heard) > _LARGEST_ANSWER_BYTES:
-            raise TimeoutError
+            raise _TooMuch
     return bytes(heard)
 
 
