@@ -51,6 +51,11 @@ _TRIED_AGAIN = frozenset({408, 409, 425})
 _REFUSALS = frozenset(
     {"invalid_prompt", "bio_policy", "misalignment_policy_violation", "data_residency_mismatch"}
 )
+# Servers of many makers have no code for it: Mistral, vLLM, llama.cpp, Ollama, LM Studio.
+_TOO_LONG = re.compile(
+    r"context[ _-]?(length|size|window)|too large for model|prompt is too long|n_ctx|num_ctx",
+    re.IGNORECASE,
+)
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 # As OpenAI, Anthropic and Mistral call it.
 _REQUEST_IDS = ("x-request-id", "request-id", "mistral-correlation-id")
@@ -97,6 +102,8 @@ def _uncategorized(error: ModelAPIError) -> AssistantsError:
         return ModelReplyUnreadable("The provider's answer cannot be read.")
     status = error.status_code if isinstance(error, ModelHTTPError) else 0
     is_final = 400 <= status < 500 and status not in _TRIED_AGAIN  # noqa: PLR2004 - HTTP's classes
+    if is_final and _TOO_LONG.search(str(getattr(error, "body", None) or error.message)):
+        return ModelContextExceeded("The conversation is too long.")
     if is_final or error.provider_error_code in _REFUSALS:
         return ModelRefused("The provider refuses the request.")
     return ModelUnavailable("The provider failed, or could not be reached.")
