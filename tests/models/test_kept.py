@@ -8,11 +8,21 @@ import pytest
 
 from backend.domain.ids import CallId
 from backend.domain.messages import Message, Text, ToolCall, ToolResult
+from backend.errors import ModelContextExceeded, ModelRefused, ModelUnavailable
 from backend.integrations.models.kept import LARGEST_KEPT_BYTES
 from backend.ports.models import Finished, ModelReply
 from tests.models.accounts import PROVIDERS, Accounts
 from tests.models.asking import COIN, DICE, ask, heard, said
-from tests.models.canned import Canned, call, created, ended, event
+from tests.models.canned import (
+    STREAM_HEAD,
+    Canned,
+    Writer,
+    call,
+    created,
+    ended,
+    event,
+    frames,
+)
 from tests.models.dialects import DIALECTS, whole
 
 _SIGNED = "EqQBCkYIBRgCKkBzaWduYXR1cmU="
@@ -226,3 +236,59 @@ async def test_who_may_not_think_in_the_middle_of_a_round_is_not_told_to(
     for turn, thinks in ((turn_of(reply), True), (turn_of(foreign), False)):
         await second_round(canned, accounts, "anthropic", turn, reasoning_effort="low")
         assert ("thinking" in canned.requests[0]) is thinks
+
+
+_FOREIGN = {"error": {"code": "invalid_encrypted_content", "message": "m", "type": "t"}}
+_FINE = {"openai": whole(DIALECTS["openai"], DIALECTS["openai"].say("Five."))}
+
+
+def will_refuse_thoughts(canned: Canned, status: int = 400, body: Any = None) -> None:
+    """Requests with a thought of OpenAI's are refused, others are answered."""
+
+    async def answer(writer: Writer) -> None:
+        if _SEALED not in str(canned.requests[-1]):
+            writer.write(STREAM_HEAD + frames(*_FINE["openai"]))
+            return
+        content = json.dumps(body or _FOREIGN).encode()
+        head = f"HTTP/1.1 {status} No\r\ncontent-type: application/json\r\nconnection: close\r\n"
+        writer.write(f"{head}content-length: {len(content)}\r\n\r\n".encode() + content)
+
+    canned.will(answer)
+
+
+async def test_thoughts_that_another_account_cannot_read_are_left_out(
+    canned: Canned, accounts: Accounts
+) -> None:
+    turn = turn_of(await first_round(canned, accounts, "openai"))
+    canned.requests.clear()
+    will_refuse_thoughts(canned)
+    request = ask("Roll", turn, _RESULTS, model="gpt-6-luna", tools=(DICE, COIN))
+    reply = await accounts.at(canned.base_url).generate(request)
+    assert reply.text == "Five."
+    first, second = canned.requests
+    assert _SEALED in str(first)
+    assert "rs_1" not in str(second)
+    assert "call_a" in str(second)
+
+
+_TOO_LONG = {"error": {"code": "context_length_exceeded", "message": "m", "type": "t"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (401, None, ModelRefused),
+        (500, None, ModelUnavailable),
+        (400, _TOO_LONG, ModelContextExceeded),
+    ],
+)
+async def test_what_is_not_about_thoughts_is_not_asked_twice(
+    canned: Canned, accounts: Accounts, status: int, body: Any, error: type[Exception]
+) -> None:
+    turn = turn_of(await first_round(canned, accounts, "openai"))
+    canned.requests.clear()
+    will_refuse_thoughts(canned, status, body)
+    request = ask("Roll", turn, _RESULTS, model="gpt-6-luna", tools=(DICE, COIN))
+    with pytest.raises(error):
+        await accounts.at(canned.base_url).generate(request)
+    assert len(canned.requests) == 1

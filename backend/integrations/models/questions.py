@@ -2,9 +2,12 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 
 import structlog
 from pydantic_ai.direct import model_request_stream
+from pydantic_ai.exceptions import ModelContextWindowExceededError, ModelHTTPError
+from pydantic_ai.models import Model
 
 from backend.errors import ModelRefused
 from backend.integrations.models.kept import Memory
@@ -15,6 +18,8 @@ from backend.integrations.models.vendors import Vendor
 from backend.ports.models import ModelEvent, ModelRequest
 
 NOT_ASKED = "model.not_asked"
+THOUGHTS_REFUSED = "model.thoughts_refused"
+_BAD_REQUEST = 400
 _log = structlog.get_logger()
 
 
@@ -22,6 +27,9 @@ async def answer_of(
     vendor: Vendor, prefix: str, key: str, request: ModelRequest
 ) -> AsyncGenerator[ModelEvent, None]:
     """Yield the answer as it comes, Finished last.
+
+    Where the request is refused and shows the model its own thoughts, it is made once more without
+    them: another account cannot read what was encrypted for the one before.
 
     Args:
         vendor: Whose model it is.
@@ -38,6 +46,28 @@ async def answer_of(
         _log.warning(NOT_ASKED, provider=prefix, model=request.model, said=said)
         raise ModelRefused(said)
     memory = Memory(prefix, request.model, model.system, vendor.keeps_plain_thoughts)
+    is_silent = True
+    try:
+        async with aclosing(_ask(vendor, model, request, memory)) as events:
+            async for event in events:
+                is_silent = False
+                yield event
+    except ModelHTTPError as error:
+        is_shown = any(map(memory.owns, request.messages))
+        if not (is_silent and is_shown and _may_be_of_thoughts(error)):
+            raise
+        _log.warning(THOUGHTS_REFUSED, provider=prefix, model=request.model)
+    else:
+        return
+    plain = replace(request, messages=[replace(turn, kept=None) for turn in request.messages])
+    async with aclosing(_ask(vendor, model, plain, memory)) as events:
+        async for event in events:
+            yield event
+
+
+async def _ask(
+    vendor: Vendor, model: Model, request: ModelRequest, memory: Memory
+) -> AsyncGenerator[ModelEvent, None]:
     call = model_request_stream(
         model,
         model_messages(
@@ -54,3 +84,8 @@ async def answer_of(
     async with call as response, aclosing(events_of(response, memory)) as events:
         async for event in events:
             yield event
+
+
+def _may_be_of_thoughts(error: ModelHTTPError) -> bool:
+    is_too_long = isinstance(error, ModelContextWindowExceededError)
+    return error.status_code == _BAD_REQUEST and not is_too_long
