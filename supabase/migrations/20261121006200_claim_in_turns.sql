@@ -54,6 +54,7 @@ as $$
 declare
     v_run engine.runs;
     v_joined boolean;
+    v_has_ended boolean := false;
 begin
     for v_ended in 0..50 loop
         exit when exists (
@@ -74,6 +75,7 @@ begin
         elsif v_ended < 50 then
             perform engine.end_run(v_run, 'cancelled', null, '[]',
                 case when v_joined then v_run.cancel_reason else 'deleted' end, null, null);
+            v_has_ended := true;
         else
             -- One transaction must not end thousands: the reaper goes on with this one.
             update engine.runs r
@@ -83,6 +85,9 @@ begin
             perform engine.wake('run');
         end if;
     end loop;
+    if v_has_ended then
+        perform engine.tell_streams(p_session);
+    end if;
 end
 $$;
 
