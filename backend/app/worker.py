@@ -5,27 +5,25 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 from backend.app.connections import open_gateway, wakeups_of
+from backend.app.means import Models, open_means
 from backend.app.models import open_models
-from backend.app.tools import open_toolbox
 from backend.domain.ids import WorkerId
 from backend.errors import DependencyFailed, SettingsInvalid
 from backend.integrations.supabase.listener import RUNS
 from backend.integrations.supabase.realtime import RealtimeBroadcasts
 from backend.ports.clock import Clock, SystemClock
 from backend.ports.gateway import Gateway
-from backend.ports.models import LLMProvider
-from backend.ports.tools import Toolbox
 from backend.runs.announcements import Announcements
+from backend.runs.asking import RunLimits
 from backend.runs.broadcaster import Broadcaster
 from backend.runs.drain import end
 from backend.runs.event_source import EventSource
-from backend.runs.execution import RunLimits
+from backend.runs.execution import RunMeans
 from backend.runs.loops import repeat
 from backend.runs.queue import RunQueue
 from backend.runs.worker import Worker, WorkerLimits, WorkerParts
@@ -33,7 +31,6 @@ from backend.settings import Settings
 from backend.telemetry import logs
 from backend.telemetry.liveness import TOUCH_S, LivenessFile
 
-Models: TypeAlias = LLMProvider | Callable[[Gateway], AbstractAsyncContextManager[LLMProvider]]
 _NAME = "assistants-worker"
 _HINT_S = 2.0
 _WORKER_SEEN_S = 15.0
@@ -81,9 +78,8 @@ async def open_worker(
         broadcaster = await _broadcaster(settings, gateway, stack, clock)
         hearers = [*near, broadcaster.hear] if broadcaster else near
         told = Announcements(hints, hearers), broadcaster
-        asked = await stack.enter_async_context(models(gateway)) if callable(models) else models
-        tools = await stack.enter_async_context(open_toolbox(settings, gateway, clock))
-        yield _worker(settings, (gateway, pulse), told, (asked, tools), clock)
+        means = await stack.enter_async_context(open_means(settings, models, gateway, clock))
+        yield _worker(settings, (gateway, pulse), told, means, clock)
 
 
 @asynccontextmanager
@@ -124,7 +120,7 @@ def _worker(
     settings: Settings,
     gateways: tuple[Gateway, Gateway],
     told: tuple[Announcements, Broadcaster | None],
-    asked: tuple[LLMProvider, Toolbox],
+    means: RunMeans,
     clock: Clock,
 ) -> Worker:
     name = WorkerId(f"{socket.gethostname()}-{os.getpid()}-{clock.new_id()[:8]}")
@@ -140,9 +136,7 @@ def _worker(
         for gateway in gateways
     )
     wakeups = wakeups_of(settings, clock, RUNS)
-    models, toolbox = asked
-    parts = WorkerParts(name, queue, pulse, models, wakeups, *told, toolbox=toolbox)
-    return Worker(parts, limits, clock)
+    return Worker(WorkerParts(name, queue, pulse, means, wakeups, *told), limits, clock)
 
 
 async def _broadcaster(

@@ -54,6 +54,8 @@ class History:
     said: tuple[Message, ...]
     """What this run has said since, by ordinal."""
     steps: tuple[Step, ...]
+    summary: JsonObject | None = None
+    """What the beginning of the conversation said, as it was kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,4 +102,5 @@ def history_from_json(row: Any, run_id: str, *, texts_said: int) -> History:
         messages=tuple(messages[:answered]),
         said=tuple(messages[answered:]),
         steps=tuple(Step(it["position"], it["status"], it["data"]) for it in row["steps"]),
+        summary=row.get("summary"),
     )

@@ -1,35 +1,29 @@
 """One run: history, model, tools, outcome."""
 
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from backend.domain import events
-from backend.domain.asker import Asker
-from backend.domain.assistants import Assistant
-from backend.domain.ids import MessageId
 from backend.domain.runs import COMPLETED, History, Outcome, history_from_json
 from backend.errors import AssistantNotFound, AssistantsError, HistoryUnreadable
 from backend.ports.clock import Clock
 from backend.ports.models import (
-    Discarded,
     LLMProvider,
     ModelReply,
-    ModelRequest,
     StopReason,
-    TextDelta,
 )
-from backend.ports.replies import Reply
-from backend.ports.tools import Toolbox
+from backend.ports.tools import NoTools, Toolbox
+from backend.runs.asking import Asking, RunLimits
 from backend.runs.attachments import Attachments
 from backend.runs.endings import Endings
 from backend.runs.failures import failure_of
 from backend.runs.flusher import Flusher
 from backend.runs.history import usage_of
 from backend.runs.live import LiveRun, RunStopped, Stop
+from backend.runs.questions import Questions
 from backend.runs.queue import RunQueue
-from backend.runs.run_tools import RunTools, run_tools
+from backend.runs.run_tools import run_tools
 from backend.runs.tool_calls import ToolCalls
 from backend.runs.turns import Turns
 from backend.telemetry.defects import describe
@@ -48,37 +42,30 @@ _CUT: frozenset[StopReason] = frozenset({"length", "content_filter", "refusal"})
 
 
 @dataclass(frozen=True, slots=True)
-class RunLimits:
-    """How far one run may go before it ends as incomplete."""
+class RunMeans:
+    """What answers are made with."""
 
-    max_rounds: int
-    """Of tool calls."""
-    max_text_bytes: int
-    """Of one answer of the model, as UTF-8."""
+    models: LLMProvider
+    """All of them, by their whole ids."""
+    toolbox: Toolbox = field(default_factory=NoTools)
+    """The service's own functions."""
+    attachments: Attachments | None = None
+    """Without, a model is told that there are files, and no more."""
 
 
 class Execution:
     """Makes one answer; holds no database connection while the model works."""
 
     def __init__(
-        self,
-        queue: RunQueue,
-        models: LLMProvider,
-        flusher: Flusher,
-        clock: Clock,
-        limits: RunLimits,
-        toolbox: Toolbox,
-        attachments: Attachments | None = None,
+        self, queue: RunQueue, means: RunMeans, flusher: Flusher, clock: Clock, limits: RunLimits
     ) -> None:
         self._queue = queue
-        self._models = models
+        self._means = means
         self._flusher = flusher
-        self._clock = clock
+        self._max_rounds = limits.max_rounds
         self._endings = Endings(queue, flusher, clock)
+        self._asking = Asking(means.models, queue, self._endings, flusher, clock, limits)
         self._tool_calls = ToolCalls(queue, flusher, self._endings, clock)
-        self._limits = limits
-        self._toolbox = toolbox
-        self._attachments = attachments
 
     async def run(self, run: LiveRun) -> None:
         """The run has ended, is parked, is given back, or is another's."""
@@ -107,15 +94,14 @@ class Execution:
         assistant = history.assistant
         if assistant is None:
             raise AssistantNotFound("The assistant of this run was deleted.")
-        if self._attachments:
-            loading = self._attachments.resolve(history.messages, history.asker)
+        if self._means.attachments:
+            loading = self._means.attachments.resolve(history.messages, history.asker)
             history = replace(history, messages=tuple(await run.until_stopped(loading)))
-        tools = await run.until_stopped(run_tools(assistant, self._toolbox))
+        tools = await run.until_stopped(run_tools(assistant, self._means.toolbox))
         run.usage = usage_of(history.steps)
-        turns = Turns(history)
+        turns, questions = Turns(history), Questions(run, history, assistant, tools)
         while await self._tool_calls.complete(run, history.asker, turns, tools):
-            request = _request(assistant, history.asker, turns, tools, run)
-            reply = await run.until_stopped(self._ask(run, request))
+            reply = await self._asking.reply(run, questions, turns)
             run.usage += reply.usage
             if outcome := self._outcome(reply, turns):
                 await self._endings.finish(run, outcome)
@@ -126,7 +112,7 @@ class Execution:
         # A call that was cut short by the limit has half its arguments: it is none.
         if not reply.calls or reply.reason in _CUT:
             return _OUTCOMES[reply.reason]
-        return _TOO_MANY_ROUNDS if turns.rounds >= self._limits.max_rounds else None
+        return _TOO_MANY_ROUNDS if turns.rounds >= self._max_rounds else None
 
     def _announce(self, run: LiveRun) -> None:
         if run.claim.discarded_message_id is not None:
@@ -147,38 +133,3 @@ class Execution:
             return history_from_json(row, run.claim.run_id, texts_said=run.claim.next_ordinal)
         except (AttributeError, KeyError, TypeError, ValueError):
             raise HistoryUnreadable("A row of the conversation cannot be read.") from None
-
-    async def _ask(self, run: LiveRun, request: ModelRequest) -> ModelReply:
-        reply = Reply()
-        async with aclosing(self._models.stream(request)) as stream:
-            async for event in stream:
-                reply.hear(event)
-                if isinstance(event, Discarded):
-                    run.discard(MessageId(self._clock.new_id()))
-                    self._flusher.mark(run)
-                if reply.text_bytes > self._limits.max_text_bytes:
-                    raise RunStopped(Stop.OVERLONG)
-                if isinstance(event, TextDelta):
-                    # The first words are what somebody stares at the screen for.
-                    urgent = run.is_silent
-                    run.say(event.text)
-                    self._flusher.mark(run, urgent=urgent)
-        return reply.whole()
-
-
-def _request(
-    assistant: Assistant, asker: Asker, turns: Turns, tools: RunTools, run: LiveRun
-) -> ModelRequest:
-    options = assistant.options
-    if turns.rounds and options.tool_choice != "none":
-        # Who must call a tool each time never answers.
-        options = replace(options, tool_choice="auto")
-    return ModelRequest(
-        run.claim.model,
-        turns.messages,
-        assistant.instructions,
-        tools.definitions,
-        options=options,
-        attempt=run.claim.fence,
-        asker=asker,
-    )

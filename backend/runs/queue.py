@@ -173,6 +173,10 @@ class RunQueue:
             p_events=events,
         )
 
+    async def keep_summary(self, claim: Claim, summary: JsonObject) -> Stored:
+        """Keep what the beginning of the conversation said."""
+        return await self._write("engine.keep_summary", claim, p_summary=summary)
+
     async def defer(self, claim: Claim, after_s: float | None, events: Events) -> Stored:
         """Give the run back for so long, because its model is at its limit; that is no failure."""
         return await self._write("engine.defer_run", claim, p_after_s=after_s, p_events=events)

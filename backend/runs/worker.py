@@ -3,21 +3,19 @@
 import asyncio
 from collections.abc import Coroutine
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
 from backend.domain.ids import MessageId, WorkerId
 from backend.errors import AssistantsError
 from backend.ports.clock import Clock
-from backend.ports.models import LLMProvider
-from backend.ports.tools import NoTools, Toolbox
 from backend.ports.wakeups import CANCEL, Wakeups
 from backend.runs.announcements import Announcements
-from backend.runs.attachments import Attachments
+from backend.runs.asking import RunLimits
 from backend.runs.broadcaster import Broadcaster
 from backend.runs.drain import drain, end
-from backend.runs.execution import Execution, RunLimits
+from backend.runs.execution import Execution, RunMeans
 from backend.runs.flusher import Flusher
 from backend.runs.heartbeat import Heartbeat
 from backend.runs.live import LiveRun, LiveRuns
@@ -52,16 +50,11 @@ class WorkerParts:
     queue: RunQueue
     pulse: RunQueue
     """The same queue on a connection of its own, for the leases."""
-    models: LLMProvider
-    """All of them, by their whole ids."""
+    means: RunMeans
     wakeups: Wakeups
     announcements: Announcements
     broadcaster: Broadcaster | None = None
     """Where browsers follow their sessions by another service than ours."""
-    toolbox: Toolbox = field(default_factory=NoTools)
-    """The service's own functions."""
-    attachments: Attachments | None = None
-    """Without, the model is told that there are files, and no more."""
 
 
 class Worker:
@@ -74,15 +67,7 @@ class Worker:
         self._live = LiveRuns()
         self._flusher = Flusher(parts.queue, clock)
         self._heartbeat = Heartbeat(parts.pulse, self._live, clock, lease_s=limits.lease_s)
-        self._execution = Execution(
-            parts.queue,
-            parts.models,
-            self._flusher,
-            clock,
-            limits.run,
-            parts.toolbox,
-            parts.attachments,
-        )
+        self._execution = Execution(parts.queue, parts.means, self._flusher, clock, limits.run)
         self._schedule = PollSchedule(limits.poll_s)
         self._tasks: set[asyncio.Task[None]] = set()
         self._answered = True

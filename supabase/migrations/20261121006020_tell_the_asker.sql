@@ -34,6 +34,9 @@ begin atomic
     select
         jsonb_build_object(
             'asker', engine.describe_asker(r),
+            'summary', (
+                select s.summary from engine.session_summaries as s where s.session_id = r.session_id
+            ),
             'assistant', (
                 select
                     jsonb_build_object(
@@ -82,7 +85,7 @@ begin atomic
     where r.id = p_run and r.worker = p_worker and r.fence = p_fence;
 end;
 comment on function engine.run_history(uuid, text, bigint, integer) is
-'{"asker", "assistant", "messages", "steps"} for the holder of the fence, else null. Messages: the
+'{"asker", "assistant", "messages", "steps", "summary"} for the holder of the fence, else null. Messages: the
 path to the answered one and what the run has said since, oldest first, without replies that have no
 text.';
 

@@ -27,6 +27,7 @@ _EXECUTABLE = {
         "heartbeat_runs",
         "lease_rate",
         "keep_cached",
+        "keep_summary",
         "lead_cached",
         "park_run",
         "purge",

@@ -35,6 +35,7 @@ _PRIVILEGES = {
     "engine.cache_limits": {},
     "engine.model_calls": {},
     "engine.model_prices": {},
+    "engine.session_summaries": {},
     "engine.spending": {},
     "engine.usage_days": {},
     "engine.rate_limits": {},

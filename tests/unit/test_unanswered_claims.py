@@ -9,7 +9,8 @@ from backend.governance.fallbacks import Fallbacks
 from backend.integrations.supabase.listener import PostgresWakeups
 from backend.ports.clock import SystemClock
 from backend.runs.announcements import Announcements
-from backend.runs.execution import RunLimits
+from backend.runs.asking import RunLimits
+from backend.runs.execution import RunMeans
 from backend.runs.queue import RunQueue
 from backend.runs.worker import Worker, WorkerLimits, WorkerParts
 from tests.support.processes import until
@@ -26,7 +27,9 @@ async def test_after_an_unanswered_claim_the_next_one_comes_without_histories() 
     queue = RunQueue(gateway, WorkerId("w"), lease_s=5)
     deaf = PostgresWakeups("", clock, mode="off")
     told = Announcements(gateway)
-    parts = WorkerParts(WorkerId("w"), queue, queue, Fallbacks(PrefixCatalogue({})), deaf, told)
+    parts = WorkerParts(
+        WorkerId("w"), queue, queue, RunMeans(Fallbacks(PrefixCatalogue({}))), deaf, told
+    )
     run = RunLimits(max_rounds=1, max_text_bytes=100)
     limits = WorkerLimits(run=run, concurrency=1, lease_s=5, drain_s=0, poll_s=0.01)
     worker = Worker(parts, limits, clock)
