@@ -1,7 +1,7 @@
 """Whether a value fits a JSON schema, and where it does not.
 
 Schemas may be hostile: nothing is ever fetched that a `$ref` names, and patterns are matched in
-linear time, so that none can be written that takes forever.
+linear time; a schema that makes too much work is refused before it is used.
 """
 
 import functools
@@ -12,6 +12,7 @@ from itertools import islice
 from jsonschema_rs import RegexOptions, ValidationError, Validator, validator_for
 
 from backend.domain.json_values import Json, JsonObject
+from backend.tools.schema_work import check_work
 
 _MOST_PROBLEMS = 5
 _MOST_CHARACTERS = 300
@@ -57,8 +58,9 @@ def _key(schema: JsonObject) -> str:
 @functools.lru_cache(maxsize=512)
 def _validator(schema: str) -> Validator:
     try:
+        check_work(json.loads(schema))
         return validator_for(schema, pattern_options=RegexOptions(), offline=True)
-    except (ValidationError, ValueError):
+    except (ValidationError, ValueError, RecursionError):
         # Its text quotes the schema, which may be anybody's.
         raise SchemaUnusable("The schema is no JSON schema.") from None
 

@@ -1,21 +1,18 @@
 """Which of all tools an assistant may use."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import structlog
 
-from backend.domain.assistants import Assistant, FunctionTool, ToolServer
-from backend.domain.json_values import Json, JsonObject
+from backend.domain.assistants import Assistant, ToolServer
 from backend.errors import ToolUnavailable
-from backend.ports.tools import ServerTool, ToolContext, ToolSource, ToolTraits
+from backend.ports.tools import ServerTool, ToolSource
 from backend.telemetry.names import TOOL_LEFT_OUT, TOOLS_UNREACHABLE
-from backend.tools import schemas
-from backend.tools.registry import NAME
+from backend.tools.foreign import ForeignTool, foreign_tools
 
 _log = structlog.get_logger()
-_UNUSUAL = re.compile(r"[^a-zA-Z0-9_-]")
 _MOST_OF_A_SERVER = 128
 
 
@@ -65,6 +62,7 @@ class OfferedTools:
         self._functions = {it.tool.definition.name: it for it in functions}
         self._servers = servers or {}
         self._apis = apis or {}
+        self._known: dict[str, tuple[Mapping[str, ServerTool], Mapping[str, ForeignTool]]] = {}
 
     async def tools_of(self, assistant: Assistant) -> Mapping[str, ServerTool]:
         """Return them by the name that the model calls them by.
@@ -88,7 +86,7 @@ class OfferedTools:
         found: dict[str, Offered | Unavailable] = dict(self._functions)
         for owner, server in {**self._servers, **self._apis}.items():
             try:
-                theirs = _renamed(owner, await server.source.tools())
+                theirs = self._foreign(owner, await server.source.tools())
             except ToolUnavailable as away:
                 found[owner] = Unavailable(str(away))
                 continue
@@ -100,7 +98,7 @@ class OfferedTools:
             return offered.tool if _may(assistant, offered) else None
         for owner, api in self._apis.items():
             if name.startswith(f"{owner}_") and _may(assistant, api):
-                tool = _renamed(owner, await _theirs(owner, api)).get(name)
+                tool = (await self._theirs(owner, api)).get(name)
                 if tool is not None:
                     return tool
         return None
@@ -112,60 +110,26 @@ class OfferedTools:
         if server is None or not _may(assistant, server):
             _log.warning(TOOL_LEFT_OUT, server=wanted.name, assistant_id=assistant.id)
             return {}
-        theirs, allowed = await _theirs(wanted.name, server), wanted.allowed_tools
-        kept = {name: it for name, it in theirs.items() if allowed is None or name in allowed}
-        return _renamed(wanted.name, kept, most=_MOST_OF_A_SERVER)
+        theirs, allowed = await self._theirs(wanted.name, server), wanted.allowed_tools
+        kept = (it for it in theirs.items() if allowed is None or it[1].own_name in allowed)
+        return dict(islice(kept, _MOST_OF_A_SERVER))
 
+    async def _theirs(self, owner: str, server: OfferedServer) -> Mapping[str, ForeignTool]:
+        try:
+            return self._foreign(owner, await server.source.tools())
+        except ToolUnavailable:
+            _log.warning(TOOLS_UNREACHABLE, server=owner)
+            if server.is_optional:
+                return {}
+            raise
 
-async def _theirs(owner: str, server: OfferedServer) -> Mapping[str, ServerTool]:
-    try:
-        return await server.source.tools()
-    except ToolUnavailable:
-        _log.warning(TOOLS_UNREACHABLE, server=owner)
-        if server.is_optional:
-            return {}
-        raise
+    def _foreign(self, owner: str, theirs: Mapping[str, ServerTool]) -> Mapping[str, ForeignTool]:
+        # A source returns the very same list for as long as nothing has changed.
+        known = self._known.get(owner)
+        if known is None or known[0] is not theirs:
+            known = self._known[owner] = (theirs, foreign_tools(owner, theirs))
+        return known[1]
 
 
 def _may(assistant: Assistant, offered: Offered | OfferedServer) -> bool:
     return offered.open_to_users or not assistant.is_users
-
-
-def _renamed(
-    owner: str, theirs: Mapping[str, ServerTool], *, most: int | None = None
-) -> Mapping[str, ServerTool]:
-    found: dict[str, ServerTool] = {}
-    for own, tool in sorted(theirs.items()):
-        name = _UNUSUAL.sub("_", f"{owner}_{own}")
-        is_new = name not in found and NAME.fullmatch(name) and len(found) != most
-        if is_new and _is_usable(tool):
-            found[name] = _Renamed(tool, name)
-    if left := len(theirs) - len(found):
-        _log.warning(TOOL_LEFT_OUT, server=owner, count=left)
-    return found
-
-
-def _is_usable(tool: ServerTool) -> bool:
-    parameters = tool.definition.parameters
-    try:
-        schemas.check(parameters)
-    except schemas.SchemaUnusable:
-        return False
-    # What every provider demands of the arguments of a function.
-    return parameters.get("type") == "object"
-
-
-class _Renamed:
-    """A tool under another name."""
-
-    def __init__(self, tool: ServerTool, name: str) -> None:
-        self._tool = tool
-        of = tool.definition
-        self.definition = FunctionTool(name, of.description, of.parameters, of.is_strict)
-
-    @property
-    def traits(self) -> ToolTraits:
-        return self._tool.traits
-
-    async def call(self, arguments: JsonObject, context: ToolContext) -> Json:
-        return await self._tool.call(arguments, context)

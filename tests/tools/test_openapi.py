@@ -1,7 +1,8 @@
 """Operations of an API as tools: what the model is told, and what is sent."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from backend.errors import SettingsInvalid, ToolRefused, ToolUnavailable
 from backend.integrations.openapi.document import Document, DocumentInvalid
 from backend.integrations.openapi.operations import Api
 from backend.integrations.openapi.parameters import Parameter, headers_of, path_of, query_of
-from backend.integrations.openapi.source import ApiTools
+from backend.integrations.openapi.source import ApiTools, read_tools
 from backend.integrations.web.client import GuardedHttp
 from backend.integrations.web.reach import reach_of
+from backend.ports.http import HttpAnswer, HttpRequest
 from backend.ports.tools import ServerTool
+from backend.tools.foreign import foreign_tools
 from backend.tools.toolbox import OfferedServer, OfferedTools
 from tests.support.manual_clock import ManualClock
 from tests.tools.calling import call
@@ -372,3 +375,58 @@ async def test_rows_name_operations_by_the_name_of_their_api(
     wanted = ("pets_getPet", "pets_pets_add", "pets_nothing", "getPet", "showPet")
     assert set(await box.tools_of(assistant(*wanted))) == {"pets_getPet", "pets_pets_add"}
     assert await box.tools_of(assistant(*wanted, is_users=True)) == {}
+
+
+KEYS = st.sampled_from(
+    ["$ref", "type", "in", "name", "schema", "properties", "items", "allOf", "get", "required", "a"]
+)
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just({"$ref": "#/paths"}),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    held = list(value.items()) if isinstance(value, dict) else []
+    held += list(enumerate(value)) if isinstance(value, list) else []
+    for key, item in held:
+        yield from places(item, (*path, key))
+
+
+PLACES = [path for path in places(PETS) if path and path != ("openapi",)]
+
+
+@given(st.lists(st.tuples(st.sampled_from(PLACES), ANY_JSON), min_size=1, max_size=4))
+@settings(deadline=None, max_examples=400)
+def test_a_document_with_anything_in_any_place_makes_tools_or_fewer(
+    changes: list[tuple[tuple[Any, ...], Any]],
+) -> None:
+    document: Any = pets()
+    for path, value in changes:
+        held = document
+        for key in path[:-1]:
+            held = held[key] if _holds(held, key) else {}
+        if _holds(held, path[-1]):
+            held[path[-1]] = value
+    with suppress(DocumentInvalid):
+        made = tools_in(Api("pets", NoHttp(), base_url="https://pets.test"), document)
+        assert set(made) <= {"getPet", "deletePet", "pets_add", "put_pets"} or len(made) <= 300
+        foreign_tools("pets", made)
+
+
+def _holds(held: Any, key: Any) -> bool:
+    if isinstance(held, dict):
+        return key in held
+    return isinstance(held, list) and isinstance(key, int) and key < len(held)
+
+
+class NoHttp:
+    async def send(self, request: HttpRequest) -> HttpAnswer:
+        raise ToolUnavailable(request.url)
+
+
+def tools_in(api: Api, document: Any) -> Mapping[str, ServerTool]:
+    """Return the operations of the document."""
+    return read_tools(api, Document(json.dumps(document).encode()), "")

@@ -110,6 +110,20 @@ async def test_names_that_no_model_can_say_and_those_taken_already_are_left_out(
     assert set(found) == {"docs_a_b"}
 
 
+async def test_a_list_that_has_not_changed_is_not_looked_at_again() -> None:
+    server = Server("search")
+    theirs = await server.tools()
+
+    class Same:
+        async def tools(self) -> Mapping[str, ServerTool]:
+            return theirs
+
+    box = toolbox(docs=OfferedServer(Same()))
+    asked = assistant(servers=[ToolServer("docs")])
+    first, second = await box.tools_of(asked), await box.tools_of(asked)
+    assert first["docs_search"] is second["docs_search"]
+
+
 async def test_no_server_gives_a_model_a_thousand_tools() -> None:
     box = toolbox(docs=OfferedServer(Server(*(f"t{it:04}" for it in range(1000)))))
     assert len(await box.tools_of(assistant(servers=[ToolServer("docs")]))) == 128

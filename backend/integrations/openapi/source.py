@@ -93,12 +93,12 @@ def server_of(name: str, file: Path) -> str:
 def _from_answer(api: Api, answer: HttpAnswer, address: str) -> Mapping[str, ServerTool]:
     if answer.status != _OK:
         raise ToolUnavailable(f"It answers with status {answer.status}.")
-    return _tools(api, Document(answer.body), address)
+    return read_tools(api, Document(answer.body), address)
 
 
 def _from_file(api: Api, file: Path) -> Mapping[str, ServerTool]:
     try:
-        return _tools(api, _read(file), "")
+        return read_tools(api, _read(file), "")
     except DocumentInvalid as error:
         raise SettingsInvalid(f"TOOLS_FILE: the document of {api.name}: {error}.") from None
 
@@ -110,7 +110,12 @@ def _read(file: Path) -> Document:
         raise DocumentInvalid(f"it cannot be read ({type(error).__name__})") from None
 
 
-def _tools(api: Api, document: Document, address: str) -> Mapping[str, ServerTool]:
+def read_tools(api: Api, document: Document, address: str) -> Mapping[str, ServerTool]:
+    """Return the operations that can be used, by their ids; the others are logged by their reasons.
+
+    Raises:
+        DocumentInvalid: It names no server that may be asked.
+    """
     base_url = api.base_url or _server(document, address)
     if set(base_url) & set("?#@\\ "):
         raise DocumentInvalid("the address of its server is more than host and path")
