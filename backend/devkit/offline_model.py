@@ -12,7 +12,7 @@ import math
 import os
 import re
 import signal
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from backend.devkit.offline_arguments import fill
 from backend.devkit.offline_script import (
@@ -26,7 +26,7 @@ from backend.devkit.offline_script import (
 from backend.domain.assistants import FunctionTool
 from backend.domain.ids import CallId
 from backend.domain.json_values import JsonObject
-from backend.domain.messages import Message, ToolCall, ToolResult
+from backend.domain.messages import Document, Message, Note, Picture, ToolCall, ToolResult
 from backend.domain.options import JsonAnswer, Named
 from backend.domain.usage import Usage
 from backend.errors import ModelRateLimited, ModelRefused, ModelUnavailable
@@ -219,7 +219,21 @@ def _usual(request: ModelRequest, asked: str) -> list[str]:
     results = _results(request.messages)
     said = " ".join(asked.split())[:_QUOTED_CHARS]
     told = "".join(f" {name} returned {output}." for name, output in results)
-    return split_words(f'{_NOTICE} You said: "{said}".{told}')
+    seen = "".join(f" Attached: {it}." for it in _attached(request.messages))
+    return split_words(f'{_NOTICE} You said: "{said}".{seen}{told}')
+
+
+def _attached(messages: Sequence[Message]) -> Iterator[str]:
+    """Yield what the user has attached to the last message, as far as it can be shown."""
+    asked = next((it for it in reversed(messages) if it.role == "user"), None)
+    for part in asked.parts if asked else ():
+        match part:
+            case Picture(body, media_type):
+                yield f"A picture ({media_type}, {len(body)} bytes)"
+            case Document(name, text):
+                yield f"{name} ({len(text)} characters)"
+            case Note(text):
+                yield text.removesuffix(".")
 
 
 def _results(messages: Sequence[Message]) -> list[tuple[str, object]]:

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from backend.devkit.offline_model import OfflineModel
 from backend.domain.messages import Document, Note, Picture
+from backend.ports.clock import SystemClock
 from tests.models.accounts import Accounts
 from tests.models.asking import ask, heard, said
 from tests.models.canned import Canned
@@ -106,3 +108,13 @@ async def test_both_mocks_take_a_picture_and_a_document(
     mock.will_answer("What is this?", "A lease.")
     reply = await accounts.at(mock.url_of(name), name).generate(ask(_TURN))
     assert reply.text == "A lease."
+
+
+async def test_the_model_without_a_key_says_what_it_was_shown() -> None:
+    reply = await OfflineModel(SystemClock()).generate(ask("Before", _TURN))
+    assert reply.text.endswith(
+        f"Attached: A picture (image/png, {len(_IMAGE)} bytes). "
+        "Attached: The attached file 'a.pdf' (6 characters). "
+        "Attached: The attached file 'b.md' (7 characters). "
+        "Attached: The attached file 'c' is not there."
+    )

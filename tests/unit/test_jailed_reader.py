@@ -207,7 +207,14 @@ def test_whoever_takes_over_the_process_can_open_nothing(attempt: str) -> None:
     assert done.stdout == b'{"held": true}\n', done.stderr[-300:]
 
 
-async def test_the_process_sees_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Were it handed on, a module of this name would be loaded in place of ours.
-    monkeypatch.setenv("PYTHONHOME", "/nowhere")
-    assert await reader().read("image", an_image()) is not None
+async def test_the_process_sees_nothing_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-never-seen")
+    curious = tmp_path / "curious.py"
+    told = "json.dumps({'text': repr(dict(os.environ))})"
+    curious.write_text(f"import json, os\nprint({told})", encoding="utf-8")
+    found = await JailedReader(script=curious).read("image", b"")
+    assert found is not None
+    assert found.text.startswith("{")
+    assert "sk-never-seen" not in found.text
