@@ -13,6 +13,7 @@ from backend.errors import SettingsInvalid
 from backend.limit_settings import LimitSettings
 from backend.model_settings import ModelSettings, address, without_blanks
 from backend.tool_settings import ToolSettings
+from backend.usage_settings import UsageSettings
 
 DATA_VARIABLE = "ASSISTANTS_DATA"
 STACK_FILE = "stack.json"
@@ -55,7 +56,7 @@ class ProbeSettings(BaseSettings):
     """Touched by a worker every other second; empty for none."""
 
 
-class Settings(ModelSettings, LimitSettings, ToolSettings, ProbeSettings):
+class Settings(ModelSettings, LimitSettings, ToolSettings, UsageSettings, ProbeSettings):
     """What a process needs to know; each field is the environment variable in upper case."""
 
     database_url: SecretStr | None = None

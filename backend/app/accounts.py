@@ -2,7 +2,7 @@
 
 import pkgutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from backend.errors import SettingsInvalid
 from backend.model_settings import COMPATIBLE
 from backend.ports.clock import Clock
+from backend.ports.gateway import Gateway
 from backend.ports.limits import RateLimits
 from backend.ports.models import LLMProvider
 from backend.settings import Settings
@@ -42,10 +43,18 @@ class Account:
     key_file: Path | None
     server: str | None = None
     """Whose keys stand behind this name and `=`."""
+    is_in_vault: bool = False
+    """Its keys are in Supabase Vault."""
+    database: Gateway | None = None
+    """The way there."""
 
 
-def accounts(settings: Settings) -> Mapping[str, Account]:
+def accounts(settings: Settings, database: Gateway | None = None) -> Mapping[str, Account]:
     """Return the accounts by the prefix of their models.
+
+    Args:
+        settings: Of this process.
+        database: The way to Vault, for accounts that are opened.
 
     Raises:
         SettingsInvalid: A server has another provider's name, or a key has no server.
@@ -57,7 +66,7 @@ def accounts(settings: Settings) -> Mapping[str, Account]:
         named = settings.compatible_api_key.get_secret_value().split(",")
         if not all(it.partition("=")[0].strip() in servers for it in named if it.strip()):
             raise SettingsInvalid("COMPATIBLE_API_KEY: of named servers each key is name=key.")
-    return {**dict(_hosted(settings)), **dict(_compatible(settings))}
+    return {**dict(_hosted(settings, database)), **dict(_compatible(settings))}
 
 
 def open_provider(
@@ -87,7 +96,7 @@ def open_provider(
     from backend.integrations.models.keys import KeyRing  # noqa: PLC0415
     from backend.integrations.models.rehearsal import rehearse  # noqa: PLC0415
 
-    keys = KeyRing(_keys(account), clock)
+    keys = KeyRing(_keys(prefix, account, clock), clock)
     vendor = pkgutil.resolve_name(account.vendor)
     rehearse(lambda pool: vendor(pool, account.base_url))
     pool = open_pool(Patience(connect_s, silence_s))
@@ -101,12 +110,16 @@ def variable_of(prefix: str) -> str | None:
     return f"{prefix}_api_key".upper() if prefix in HOSTED else None
 
 
-def _hosted(settings: Settings) -> Iterator[tuple[str, Account]]:
+def _hosted(settings: Settings, database: Gateway | None) -> Iterator[tuple[str, Account]]:
     for prefix, vendor in HOSTED.items():
         names = (f"{prefix}_{it}" for it in ("api_key", "api_key_file", "base_url"))
         key, key_file, base_url = (getattr(settings, name) for name in names)
+        variable = f"{prefix}_api_key".upper()
         if key or key_file:
-            yield prefix, Account(vendor, f"{prefix}_api_key".upper(), base_url, key, key_file)
+            yield prefix, Account(vendor, variable, base_url, key, key_file)
+        elif prefix in settings.model_keys_in_vault:
+            account = Account(vendor, variable, base_url, None, None)
+            yield prefix, replace(account, is_in_vault=True, database=database)
 
 
 def _compatible(settings: Settings) -> Iterator[tuple[str, Account]]:
@@ -116,9 +129,14 @@ def _compatible(settings: Settings) -> Iterator[tuple[str, Account]]:
         yield name, Account(_SERVER, "COMPATIBLE_API_KEY", base_url, key, key_file, server)
 
 
-def _keys(account: Account) -> "Keys":
+def _keys(prefix: str, account: Account, clock: Clock) -> "Keys":
     from backend.integrations.models import keys as kinds  # noqa: PLC0415
+    from backend.integrations.models.vault_keys import VaultKeys  # noqa: PLC0415
 
+    if account.is_in_vault:
+        if account.database is None:
+            raise SettingsInvalid("MODEL_KEYS_IN_VAULT: this process has no way to the database.")
+        return VaultKeys(account.database, prefix, clock)
     keys: Keys
     if account.key_file:
         keys = kinds.FileKeys(account.key_file, f"{account.variable}_FILE")

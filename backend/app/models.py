@@ -43,7 +43,8 @@ async def open_models(
     """
     ledger, prices = DatabaseLedger(gateway, clock), ListedPrices(settings.compatible_base_url)
     limits = Turns(settings.model_limits, gateway, clock)
-    served = catalogue(settings, clock, limits, Billing(ledger, prices, clock))
+    billing = Billing(ledger, prices, clock)
+    served = catalogue(settings, clock, limits, billing, gateway)
     cached = Cached(Fallbacks(served), DatabaseCaches(gateway), ledger, clock)
     try:
         yield Budgeted(cached, gateway, prices, clock)
@@ -56,6 +57,7 @@ def catalogue(
     clock: Clock,
     limits: RateLimits | None = None,
     billing: Billing | None = None,
+    gateway: Gateway | None = None,
 ) -> PrefixCatalogue:
     """Return who serves which model.
 
@@ -64,6 +66,7 @@ def catalogue(
         clock: For waits.
         limits: Say when a key may be used.
         billing: Where each call is recorded.
+        gateway: The way to keys in Vault.
 
     Raises:
         SettingsInvalid: A provider's keys cannot be had, or a server has another provider's name.
@@ -71,7 +74,7 @@ def catalogue(
     providers: dict[str, LLMProvider] = {
         OFFLINE: OfflineModel(clock, trials=settings.offline_trials)
     }
-    for prefix, account in accounts(settings).items():
+    for prefix, account in accounts(settings, gateway).items():
         providers[prefix] = open_provider(
             prefix,
             account,

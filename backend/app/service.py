@@ -10,9 +10,11 @@ from fastapi import FastAPI
 from backend.api import server
 from backend.api.application import ServiceParts, create_app
 from backend.api.health import Readiness
+from backend.api.models import model_routes
 from backend.api.streams.hub import StreamHub
 from backend.api.streams.routes import StreamParts, stream_routes
 from backend.api.webhooks import webhook_routes
+from backend.app.allowed_models import allowed_models
 from backend.app.connections import open_gateway, wakeups_of
 from backend.app.models import open_models
 from backend.app.worker import open_worker
@@ -139,7 +141,11 @@ def _service(
     secrets = [it for it in (settings.webhook_secret, settings.webhook_secret_previous) if it]
     return ServiceParts(
         probe=lambda: _probe(gateway),
-        routers=[stream_routes(streams), webhook_routes(secrets, wake)],
+        routers=[
+            stream_routes(streams),
+            webhook_routes(secrets, wake),
+            model_routes(partial(allowed_models, settings, gateway), streams.verifier),
+        ],
         allowed_origins=settings.allowed_origins,
     )
 
