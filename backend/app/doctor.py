@@ -19,6 +19,7 @@ from backend.integrations.supabase.keys import PUBLISHABLE, SECRET, URL
 from backend.integrations.supabase.login_checks import check_login
 from backend.integrations.supabase.project_checks import check_engine, check_service_functions
 from backend.integrations.supabase.questions import Project, open_client
+from backend.integrations.supabase.vault_checks import check_model_keys
 from backend.model_settings import COMPATIBLE
 from backend.ports.clock import SystemClock
 from backend.settings import Settings
@@ -50,6 +51,7 @@ async def _examine(settings: Settings, token: str | None) -> list[Check]:
             found.append(answers)
         if diagnosis:
             found += [checks.check_schema(diagnosis), checks.check_policies(diagnosis)]
+            found += await _check_vault(settings)
         if project and key:
             has_functions = diagnosis is not None
             found.append(await check_service_functions(project, key, is_there=has_functions))
@@ -97,6 +99,16 @@ async def _diagnose(settings: Settings) -> tuple[Check, Diagnosis | None]:
         settings, clock, "assistants-doctor", size=1, timeout_s=_TIMEOUT_S
     ) as gateway:
         return await diagnose(gateway, settings.supabase_url)
+
+
+async def _check_vault(settings: Settings) -> list[Check]:
+    if not settings.model_keys_in_vault:
+        return []
+    clock = SystemClock()
+    async with open_gateway(
+        settings, clock, "assistants-doctor", size=1, timeout_s=_TIMEOUT_S
+    ) as gateway:
+        return await check_model_keys(gateway, settings.model_keys_in_vault)
 
 
 async def _check_issuer(settings: Settings) -> list[Check]:

@@ -9,6 +9,7 @@ import structlog
 from backend.app.accounts import accounts, open_provider
 from backend.errors import DatabaseUnavailable, ModelRefused, SettingsInvalid
 from backend.integrations.models.vault_keys import VaultKeys
+from backend.integrations.supabase.vault_checks import check_model_keys
 from backend.ports.clock import SystemClock
 from backend.settings import load
 from tests.support.manual_clock import ManualClock
@@ -115,3 +116,27 @@ def test_a_provider_that_has_no_keys_is_named(monkeypatch: Any) -> None:
 
     with pytest.raises(SettingsInvalid, match=r"MODEL_KEYS_IN_VAULT.*ollama"):
         load()
+
+
+@pytest.mark.parametrize(
+    ("answer", "level", "said"),
+    [
+        ({"state": "found", "key": "sk-one"}, "ok", "Vault has assistants_openai_api_key"),
+        ({"state": "missing", "key": None}, "fail", "no secret named assistants_openai_api_key"),
+        ({"state": "no_vault"}, "fail", "the project has no Vault"),
+        (DatabaseUnavailable("away"), "fail", "Vault cannot be asked: database_unavailable"),
+    ],
+    ids=str,
+)
+async def test_the_doctor_says_whether_a_key_is_there_and_never_which(
+    answer: Any, level: str, said: str
+) -> None:
+    vault = Vault(None)
+    vault.answer = answer
+
+    (check,) = await check_model_keys(ScriptedGateway(read_model_key=vault), ["openai"])
+
+    assert check.level == level
+    assert said in check.found
+    assert "sk-one" not in check.found + check.advice
+    assert check.ok or check.advice
