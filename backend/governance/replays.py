@@ -5,7 +5,7 @@ from typing import Any
 
 from backend.domain.json_values import JsonObject
 from backend.domain.usage import Usage
-from backend.ports.models import Finished, ModelEvent, ReasoningDelta, TextDelta
+from backend.ports.models import Discarded, Finished, ModelEvent, ReasoningDelta, TextDelta
 from backend.ports.replies import Reply
 
 _PIECE = 200
@@ -23,6 +23,8 @@ class Recording:
         self._reply.hear(event)
         if isinstance(event, ReasoningDelta):
             self._thoughts.append(event.text)
+        elif isinstance(event, Discarded):
+            self._thoughts = []
 
     def value(self) -> JsonObject | None:
         """Return what may be said again: of a whole answer without any call of a tool."""

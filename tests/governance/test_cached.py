@@ -20,6 +20,7 @@ from backend.integrations.supabase.gateway_asyncpg import AsyncpgGateway
 from backend.integrations.supabase.service_role import create_service_role
 from backend.ports.clock import SystemClock
 from backend.ports.models import (
+    Discarded,
     Embeddings,
     Finished,
     ModelEvent,
@@ -168,6 +169,17 @@ async def test_what_is_no_whole_answer_or_calls_a_tool_is_not_given_again(
 
     assert model.asked == 2
     assert scene.database.execute("select count(*) from engine.cache_entries") == "0"
+
+
+async def test_what_was_taken_back_is_not_said_again(scene: Scene) -> None:
+    taken_back = (ReasoningDelta("Well"), TextDelta("It is four"), Discarded(), *ANSWER)
+    model = Counting(*taken_back)
+
+    for number in range(2):
+        again = await heard(scene.worker(number, model), ASKED)
+
+    assert model.asked == 1
+    assert (said(again, TextDelta), said(again, ReasoningDelta)) == ("It is five.", "Hm.")
 
 
 async def test_many_at_once_share_one_call_within_a_worker_and_across_workers(
