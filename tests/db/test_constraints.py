@@ -13,7 +13,46 @@ _LARGE_OPTIONS = """jsonb_build_object('response_format', jsonb_build_object('ty
     'json_schema', jsonb_build_object('name', 'x', 'schema', jsonb_build_object('x', repeat('x', 65537)))))"""
 _REFUSED = {
     "engine.admissions": {"scope": ["'nobody'"]},
+    "engine.budget_reservations": {"tokens": ["-1"], "usd": ["-1"]},
+    "engine.budgets": {
+        "cheaper_model": ["'small'"],
+        "(cheaper_model, soft_tokens)": ["(null, 1)"],
+        "hard_tokens": ["-1"],
+        "hard_usd": ["-1"],
+        "period": ["'year'"],
+        "scope": ["'nobody'"],
+        "soft_tokens": ["-1"],
+        "soft_usd": ["-1"],
+    },
+    "engine.cache_entries": {"key": ["'short'"]},
+    "engine.cache_limits": {
+        "cache": ["'others'"],
+        "max_bytes": ["0"],
+        "max_entry_bytes": ["0", "10000001"],
+        "ttl_s": ["0"],
+    },
     "engine.events": {"seq": ["0"], "type": ["'message'", "'Message.delta'"]},
+    "engine.model_calls": {
+        "cache_write_tokens": ["-1"],
+        "cached_tokens": ["-1"],
+        "cost_usd": ["-1"],
+        "duration_ms": ["-1"],
+        "first_token_ms": ["-1"],
+        "input_tokens": ["-1"],
+        "model": ["''", "repeat('x', 201)"],
+        "outcome": ["''", "'Bad'"],
+        "output_tokens": ["-1"],
+        "provider": ["''", "'Open AI'", "repeat('x', 41)"],
+        "reasoning_tokens": ["-1"],
+    },
+    "engine.model_prices": {
+        "cache_write_usd": ["-1"],
+        "cached_usd": ["-1"],
+        "input_usd": ["-1"],
+        "model": ["'gpt'"],
+        "output_usd": ["-1"],
+    },
+    "engine.rate_limits": {"key_hash": ["''", "repeat('g', 32)"]},
     "engine.run_steps": {
         "data": ["'[]'", "jsonb_build_object('x', repeat('x', 1048577))"],
         "position": ["-1"],
@@ -33,6 +72,8 @@ _REFUSED = {
         "event_ttl_s": ["0", "86401"],
         "id": ["false"],
         "max_failures": ["0", "101"],
+        "model_calls_kept_days": ["0", "36501"],
+        "turn_wait_s": ["-1", "86401"],
         "org_messages_per_day": ["0", "1000001"],
         "org_messages_per_minute": ["0", "1000001"],
         "org_open_runs": ["0", "1000001"],
@@ -43,6 +84,9 @@ _REFUSED = {
         "user_messages_per_minute": ["0", "1000001"],
         "user_open_runs": ["0", "1000001"],
         "user_sessions_per_day": ["0", "1000001"],
+    },
+    "engine.session_summaries": {
+        "summary": ["'[]'", "jsonb_build_object('x', repeat('x', 65537))"],
     },
     "engine.workers": {"name": ["''", "repeat('x', 201)"]},
     "public.assistants": {
@@ -82,7 +126,24 @@ from pg_constraint c join pg_class r on r.oid = c.conrelid
 where c.contype = 'c' and c.connamespace in ('public'::regnamespace, 'engine'::regnamespace)
 """
 # A check of two columns, which PostgreSQL names after the table alone.
-_OF_TWO = {"lease_until": "runs_check"}
+_OF_TWO = {
+    "lease_until": "runs_check",
+    "(cheaper_model, soft_tokens)": "budgets_cheaper_model_check1",
+}
+_ROWS = """
+insert into engine.budgets (scope, period, cheaper_model) values ('user', 'day', 'offline:demo');
+insert into engine.budget_reservations (id, tokens, expires_at) values (gen_random_uuid(), 1, now());
+insert into engine.cache_entries (cache, key, expires_at)
+values ('results', sha256('x'), now());
+insert into engine.model_calls (id, at, provider, model, outcome, duration_ms)
+values (gen_random_uuid(), now(), 'offline', 'demo', 'completed', 1);
+insert into engine.model_prices (model, valid_from, input_usd, output_usd)
+values ('openai:gpt', now(), 1, 1);
+insert into engine.rate_limits (models, key_hash, requests, tokens)
+values ('openai:*', repeat('0', 32), 1, 1);
+insert into engine.session_summaries (session_id, summary)
+select id, '{}' from public.chat_sessions limit 1;
+"""
 
 _STEP: dict[str, Any] = {
     "position": 0,
@@ -103,6 +164,7 @@ async def _fill(chat: Chat) -> None:
     await chat.worker.checkpoint(claim, [_STEP], events=[delta(1, claim["run_id"], "x")])
     await chat.worker.call("report_worker", "worker_1")
     await chat.admin.execute("set session_replication_role = replica")
+    await chat.admin.execute(_ROWS)
 
 
 @pytest.mark.parametrize("table", _REFUSED)
