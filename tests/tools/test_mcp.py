@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -234,7 +235,7 @@ async def test_headers_are_read_before_each_request(server: WebServer) -> None:
 async def test_a_thousand_tools_and_pages_without_end_have_an_end(server: WebServer) -> None:
     peer, pages = Peer(server), iter(range(10**9))
     peer.answers["tools/list"] = lambda _: {
-        "tools": [tool(f"t{next(pages)}") for _ in range(100)],
+        "tools": [tool(f"t{next(pages)}") for _ in range(300)],
         "nextCursor": "more",
     }
     async with tools_of(at(f"{server.url}/mcp")) as made:
@@ -347,9 +348,9 @@ async def test_the_last_list_holds_while_the_server_is_away(server: WebServer) -
 
 
 async def test_an_address_out_of_reach_is_never_asked(server: WebServer) -> None:
-    reach = reach_of(["127.0.0.1"])
-    way = AtAddress(f"{server.url}/mcp", lambda: open_client(reach))
-    async with tools_of(way) as made:
-        with pytest.raises(ToolUnavailable):
-            await made.tools()
+    for reach in (reach_of(["127.0.0.1"]), reach_of(["docs.test"], ["127.0.0.1"])):
+        way = AtAddress(f"{server.url}/mcp", partial(open_client, reach))
+        async with tools_of(way) as made:
+            with pytest.raises(ToolUnavailable):
+                await made.tools()
     assert server.connections == 0

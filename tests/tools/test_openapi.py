@@ -399,7 +399,7 @@ PLACES = [path for path in places(PETS) if path and path != ("openapi",)]
 
 
 @given(st.lists(st.tuples(st.sampled_from(PLACES), ANY_JSON), min_size=1, max_size=4))
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=150)
 def test_a_document_with_anything_in_any_place_makes_tools_or_fewer(
     changes: list[tuple[tuple[Any, ...], Any]],
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -97,13 +98,13 @@ async def _read(reader: asyncio.StreamReader) -> Asked:
 
 
 @asynccontextmanager
-async def web_server() -> AsyncIterator[WebServer]:
+async def web_server(tls: ssl.SSLContext | None = None) -> AsyncIterator[WebServer]:
     """Yield a server that knows no path yet."""
     made = WebServer()
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=tls)
     async with server:
         made.port = server.sockets[0].getsockname()[1]
-        made.url = f"http://127.0.0.1:{made.port}"
+        made.url = f"{'https' if tls else 'http'}://127.0.0.1:{made.port}"
         try:
             yield made
         finally:
