@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from backend.domain.successors import successors
+
 UNKNOWN_WINDOW = 32_768
 """Of a model on a server of somebody's own, for example."""
 # The longest beginning of an id that stands here counts; from the providers' pages, November 2026.
@@ -38,6 +40,8 @@ _WINDOWS = {
     "mistral:": 128_000,
     "mistral:mistral-large-4": 1_048_576,
 }
+_SUCCESSORS = successors({})
+"""Of names without a provider."""
 
 
 def window_of(models: Iterable[str]) -> int:
@@ -50,5 +54,9 @@ def window_of(models: Iterable[str]) -> int:
 
 
 def _window(model: str) -> int:
+    return _known(model) or _known(_SUCCESSORS.get(model, "")) or UNKNOWN_WINDOW
+
+
+def _known(model: str) -> int | None:
     known = [prefix for prefix in _WINDOWS if model.startswith(prefix)]
-    return _WINDOWS[max(known, key=len)] if known else UNKNOWN_WINDOW
+    return _WINDOWS[max(known, key=len)] if known else None

@@ -31,10 +31,8 @@ class Questions:
 
     def cut(self, turns: Turns) -> Cut:
         """Return how much of the conversation the model is given."""
-        options, model = self.assistant.options, self.run.claim.model
-        window = window_of((model, *options.fallback_models))
-        told = self.tools.definitions
-        room = room_of(window, self.assistant.instructions, told, options)
+        options, told = self.assistant.options, self.tools.definitions
+        room = room_of(self._window(), self.assistant.instructions, told, options)
         return cut(turns.messages, options.truncation, room)
 
     def next(self, messages: Sequence[Message], turns: Turns) -> ModelRequest:
@@ -58,9 +56,12 @@ class Questions:
         fallbacks = self.assistant.options.fallback_models
         return ModelRequest(
             self.run.claim.model,
-            question_of(dropped, self.summary),
+            question_of(dropped, self.summary, window_tokens=self._window()),
             INSTRUCTIONS,
             options=Options(max_output_tokens=SUMMARY_TOKENS, fallback_models=fallbacks),
             attempt=self.run.claim.fence,
             asker=self._asker,
         )
+
+    def _window(self) -> int:
+        return window_of((self.run.claim.model, *self.assistant.options.fallback_models))

@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from backend.domain.ids import CallId
 from backend.domain.messages import Document, Message, Picture, Text, ToolCall, ToolResult
 from backend.domain.options import Truncation
+from backend.domain.tokens import bound_of
 from backend.runs.summaries import (
     Summary,
     holds_for,
@@ -69,9 +72,13 @@ def test_a_summary_of_other_messages_is_not_believed() -> None:
     assert "User: one" in turn.text
 
 
-def test_a_question_has_an_end() -> None:
-    (turn,) = question_of(a_cut(*(user("x" * 50_000) for _ in range(50))))
-    assert len(turn.text) < 210_000
+@pytest.mark.parametrize("letter", ["x", "龍"])
+@pytest.mark.parametrize("window", [8_192, 10**6])
+def test_a_question_leaves_room_for_the_answer(letter: str, window: int) -> None:
+    long = a_cut(*(user(f"{number} {letter * 7_000}") for number in range(80)))
+    (turn,) = question_of(long, window_tokens=window)
+    assert bound_of(turn) < min(window, 100_000) * 0.6
+    assert ("User: 0 " in turn.text, letter * 20 + "\n\n[…]" in turn.text) == (True, True)
 
 
 def test_what_is_no_summary_is_none() -> None:
