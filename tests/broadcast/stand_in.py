@@ -103,6 +103,7 @@ class StandIn:
                 Route("/realtime/v1/api/broadcast", self._broadcast, methods=["POST"]),
                 WebSocketRoute("/realtime/v1/websocket", self._follow),
                 Route("/rest/v1/{path:path}", self._pass_on, methods=list(_REST)),
+                Route("/storage/v1/object/{path:path}", self._pass_on),
                 Route("/faults", self._set_faults, methods=["POST"]),
                 Route("/tokens/{user}/{for_s:int}", self._token),
             ]
