@@ -1,58 +1,15 @@
 """One key's requests and tokens a minute, handed out in slices to whoever asks."""
 
-import asyncio
-from typing import Any
-
 import asyncpg
 import pytest
 
 from tests.support.chat import Chat
-from tests.support.worker import Worker
-
-KEY, OTHER = "0" * 32, "1" * 32
-
-
-class Asker:
-    """A worker that asks for slices."""
-
-    def __init__(self, worker: Worker, *, key: str = KEY, rpm: Any = 60, tpm: Any = None) -> None:
-        self._worker = worker
-        self._key = key
-        self._rates = [rpm and rpm / 60, tpm and tpm / 60]
-
-    async def lease(
-        self, requests: float = 1, tokens: float = 0, *, most: float | None = None, **more: Any
-    ) -> Any:
-        """Return what is granted for so much, or more of the same."""
-        times = (most or requests) / requests
-        return await self._worker.call(
-            "lease_rate",
-            more.get("models", "openai:*"),
-            self._key,
-            self._rates,
-            [requests, tokens],
-            [requests * times, tokens * times],
-            more.get("patience_s", 0.0),
-            more.get("is_back", False),
-            more.get("back", [0, 0]),
-            more.get("closed_s"),
-        )
-
-    async def close(self, seconds: float) -> None:
-        """The provider wants to be left alone for so long."""
-        nothing = (None, None, 0.0, False, [0.0, 0.0], seconds)
-        await self._worker.call("lease_rate", "openai:*", self._key, self._rates, *nothing)
+from tests.support.rate_asker import OTHER, RateAsker, spend
 
 
 @pytest.fixture
-def asker(chat: Chat) -> Asker:
-    return Asker(chat.worker)
-
-
-async def spend(asker: Asker) -> int:
-    """Return how many requests were free."""
-    answer = await asker.lease(most=1000)
-    return int(answer["requests"]) if answer["is_granted"] else 0
+def asker(chat: Chat) -> RateAsker:
+    return RateAsker(chat.worker)
 
 
 async def let_time_pass(chat: Chat, seconds: float) -> None:
@@ -64,7 +21,7 @@ async def let_time_pass(chat: Chat, seconds: float) -> None:
 
 
 async def test_six_seconds_worth_are_free_at_once_and_then_a_second_each(
-    chat: Chat, asker: Asker
+    chat: Chat, asker: RateAsker
 ) -> None:
     assert await spend(asker) == 6
     assert await spend(asker) == 0
@@ -74,7 +31,9 @@ async def test_six_seconds_worth_are_free_at_once_and_then_a_second_each(
     assert await spend(asker) == 6
 
 
-async def test_no_minute_but_the_first_sees_more_than_the_limit(chat: Chat, asker: Asker) -> None:
+async def test_no_minute_but_the_first_sees_more_than_the_limit(
+    chat: Chat, asker: RateAsker
+) -> None:
     asked = 0
     for _ in range(60):
         asked += await spend(asker)
@@ -82,31 +41,25 @@ async def test_no_minute_but_the_first_sees_more_than_the_limit(chat: Chat, aske
     assert 60 <= asked <= 66
 
 
-async def test_workers_share_what_there_is(chat: Chat, asker: Asker) -> None:
-    other = Asker(chat.new_worker("worker_2"))
+async def test_workers_share_what_there_is(chat: Chat, asker: RateAsker) -> None:
+    other = RateAsker(chat.new_worker("worker_2"))
     granted = [await it.lease(most=4) for it in (asker, other)]
     assert [it["requests"] for it in granted] == [4, 2]
 
 
-async def test_two_at_the_same_time_get_no_more_than_one(chat: Chat) -> None:
-    askers = [Asker(chat.new_worker(f"worker_{n}")) for n in range(8)]
-    granted = await asyncio.gather(*(spend(it) for it in askers))
-    assert sum(granted) == 6
-
-
-async def test_keys_and_models_have_limits_of_their_own(chat: Chat, asker: Asker) -> None:
+async def test_keys_and_models_have_limits_of_their_own(chat: Chat, asker: RateAsker) -> None:
     await spend(asker)
-    assert await spend(Asker(chat.worker, key=OTHER)) == 6
+    assert await spend(RateAsker(chat.worker, key=OTHER)) == 6
     assert (await asker.lease(models="anthropic:*"))["is_granted"]
 
 
-async def test_what_was_not_used_comes_back(asker: Asker) -> None:
+async def test_what_was_not_used_comes_back(asker: RateAsker) -> None:
     await spend(asker)
     assert (await asker.lease(most=1000, back=[4, 0]))["requests"] == 4
 
 
 async def test_who_waits_a_little_is_told_when_and_nobody_else_gets_that(
-    chat: Chat, asker: Asker
+    chat: Chat, asker: RateAsker
 ) -> None:
     await spend(asker)
     waits = [(await asker.lease(patience_s=5))["wait_s"] for _ in range(3)]
@@ -115,14 +68,14 @@ async def test_who_waits_a_little_is_told_when_and_nobody_else_gets_that(
     assert await spend(asker) == 0
 
 
-async def test_who_cannot_wait_so_long_gets_a_turn_of_its_own(asker: Asker) -> None:
+async def test_who_cannot_wait_so_long_gets_a_turn_of_its_own(asker: RateAsker) -> None:
     await spend(asker)
     answers = [await asker.lease() for _ in range(4)]
     assert not any(it["is_granted"] for it in answers)
     assert [round(it["wait_s"]) for it in answers] == [1, 2, 3, 4]
 
 
-async def test_who_was_told_to_come_back_goes_before_who_was_not(asker: Asker) -> None:
+async def test_who_was_told_to_come_back_goes_before_who_was_not(asker: RateAsker) -> None:
     await spend(asker)
     await asker.lease()
     assert not (await asker.lease(patience_s=5))["is_granted"]
@@ -130,7 +83,7 @@ async def test_who_was_told_to_come_back_goes_before_who_was_not(asker: Asker) -
 
 
 async def test_tokens_are_limited_too_and_the_scarcer_of_the_two_counts(chat: Chat) -> None:
-    asker = Asker(chat.worker, rpm=6000, tpm=6000)
+    asker = RateAsker(chat.worker, rpm=6000, tpm=6000)
     assert (await asker.lease(1, 500))["is_granted"]
     answer = await asker.lease(1, 300, patience_s=5)
     assert answer["is_granted"]
@@ -138,29 +91,29 @@ async def test_tokens_are_limited_too_and_the_scarcer_of_the_two_counts(chat: Ch
 
 
 async def test_a_request_larger_than_a_minute_of_tokens_waits_for_a_minute(chat: Chat) -> None:
-    asker = Asker(chat.worker, rpm=None, tpm=6000)
+    asker = RateAsker(chat.worker, rpm=None, tpm=6000)
     answer = await asker.lease(1, 50_000)
     assert 53 < answer["wait_s"] <= 54
 
 
 async def test_an_answer_that_took_more_than_was_expected_is_counted(chat: Chat) -> None:
-    asker = Asker(chat.worker, rpm=None, tpm=6000)
+    asker = RateAsker(chat.worker, rpm=None, tpm=6000)
     await asker.lease(1, 500)
     answer = await asker.lease(1, 100, back=[0, -400], patience_s=9)
     assert 3.9 < answer["wait_s"] < 4.1
 
 
-async def test_without_a_limit_of_tokens_there_are_always_enough(asker: Asker) -> None:
+async def test_without_a_limit_of_tokens_there_are_always_enough(asker: RateAsker) -> None:
     answer = await asker.lease(1, 1_000_000, most=2)
     assert (answer["requests"], answer["tokens"]) == (2, 2_000_000)
 
 
 async def test_a_refusal_of_the_provider_closes_the_key_for_all_workers(
-    chat: Chat, asker: Asker
+    chat: Chat, asker: RateAsker
 ) -> None:
     await asker.close(30)
     await asker.close(20)
-    other = Asker(chat.new_worker("worker_2"))
+    other = RateAsker(chat.new_worker("worker_2"))
     answer = await other.lease(patience_s=5)
     assert not answer["is_granted"]
     assert 30 < answer["wait_s"] <= 31
@@ -170,7 +123,7 @@ async def test_a_refusal_of_the_provider_closes_the_key_for_all_workers(
 
 async def test_the_key_itself_is_refused_and_its_salt_is_the_same_for_all(chat: Chat) -> None:
     with pytest.raises(asyncpg.CheckViolationError):
-        await Asker(chat.worker, key="sk-proj-secret").lease()
+        await RateAsker(chat.worker, key="sk-proj-secret").lease()
     salts = [
         await it.call("lease_rate", "", None, None, None, None, 0.0, False, None, None)
         for it in (chat.worker, chat.new_worker("worker_2"))
