@@ -1,6 +1,5 @@
 """The caches: what has expired is not given, one leads at a time, and no cache outgrows its size."""
 
-import asyncio
 from hashlib import sha256
 from typing import Any
 
@@ -107,16 +106,6 @@ async def test_a_leader_that_fails_or_is_silent_makes_room_for_the_next(chat: Ch
     await keep(chat, "a", "late")
     await chat.worker.call("release_cached", CACHE, key("a"), "w3")
     assert await find(chat, "a") == {"a": "late"}
-
-
-async def test_of_many_at_once_one_leads(chat: Chat) -> None:
-    workers = [chat.new_worker(f"worker_{number}") for number in range(10)]
-
-    turns = await asyncio.gather(
-        *(worker.call("lead_cached", CACHE, key("a"), worker.name, 60) for worker in workers)
-    )
-
-    assert sorted(turn["state"] for turn in turns) == ["lead"] + ["wait"] * 9
 
 
 async def test_what_is_too_large_is_not_kept_and_nobody_waits_for_it(chat: Chat) -> None:

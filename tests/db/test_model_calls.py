@@ -1,6 +1,5 @@
 """The ledger: calls are recorded once, priced by the operator's dates, and counted by day."""
 
-import asyncio
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -73,21 +72,6 @@ async def test_told_twice_a_call_is_one_row_and_counts_once(chat: Chat) -> None:
     (day,) = await chat.ada.fetch("select * from public.usage_by_day")
     assert (day["calls"], day["input_tokens"], day["output_tokens"]) == (2, 200, 20)
     assert day["cost_usd"] == Decimal("0.02")
-
-
-async def test_told_by_two_at_once_it_counts_once_and_none_is_deadlocked(chat: Chat) -> None:
-    calls = [model_call(user_id=f"user_{number % 3}") for number in range(12)]
-    workers = [chat.new_worker(f"worker_{number}") for number in range(4)]
-
-    told = await asyncio.gather(
-        *(
-            worker.call("record_calls", calls[number:] + calls[:number])
-            for number, worker in enumerate(workers)
-        )
-    )
-
-    assert sum(answer["recorded"] for answer in told) == 12
-    assert await chat.admin.fetchval("select sum(calls) from engine.usage_days") == 12
 
 
 @pytest.mark.parametrize(
