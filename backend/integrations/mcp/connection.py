@@ -85,7 +85,7 @@ class Connection:
         kind: type[R],
         within_s: float,
     ) -> R:
-        from mcp.shared.exceptions import MCPError  # noqa: PLC0415 - a second, and 40 MB
+        from mcp.shared.exceptions import MCPError  # noqa: PLC0415 - a second, and 30 MB
         from mcp_types import REQUEST_TIMEOUT  # noqa: PLC0415
 
         try:

@@ -66,7 +66,7 @@ class McpTools:
             self._look_again_at = self._clock.monotonic() + _RETRY_S
 
     async def _listed(self) -> Mapping[str, ServerTool]:
-        from mcp_types import (  # noqa: PLC0415 - a second, and 40 MB
+        from mcp_types import (  # noqa: PLC0415 - a second, and 30 MB
             ListToolsRequest,
             ListToolsResult,
             PaginatedRequestParams,
