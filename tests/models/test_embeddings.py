@@ -4,6 +4,8 @@ import math
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backend.domain.usage import Usage
 from backend.errors import (
@@ -12,6 +14,7 @@ from backend.errors import (
     ModelReplyUnreadable,
     ModelUnavailable,
 )
+from backend.integrations.models.vectors import batches
 from tests.models.accounts import Accounts
 from tests.models.canned import Canned, Writer
 from tests.models.servers import Scripted, Unreliable
@@ -120,3 +123,26 @@ async def test_failures_are_those_of_answers(unreliable: Unreliable, accounts: A
     with pytest.raises(ModelUnavailable):
         await provider.embed(["a"], model=MODEL)
     assert len(unreliable.requests()) == 3
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("openai", 1), ("mistral", 3)])
+async def test_a_request_holds_no_more_than_its_vendor_takes(
+    scripted: Scripted, accounts: Accounts, name: str, wanted: int
+) -> None:
+    provider = accounts.at(scripted.url_of(name), name)
+    found = await provider.embed(["word " * 5000] * 3, model=MODEL)
+    assert (len(found.vectors), len(scripted.requests())) == (3, wanted)
+
+
+@given(st.lists(st.text(max_size=9), max_size=20), st.integers(1, 30))
+def test_batches_are_the_texts_in_their_order_and_as_large_as_they_may(
+    texts: list[str], most_bytes: int
+) -> None:
+    found = list(batches(texts, most_bytes))
+    assert [text for batch in found for text in batch] == texts
+    sizes = [sum(len(text.encode()) for text in batch) for batch in found]
+    assert all(
+        size <= most_bytes or len(batch) == 1 for size, batch in zip(sizes, found, strict=True)
+    )
+    for size, following in zip(sizes, found[1:], strict=False):
+        assert size + len(following[0].encode()) > most_bytes

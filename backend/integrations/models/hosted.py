@@ -14,6 +14,7 @@ import structlog
 from httpx2 import AsyncClient
 
 from backend.domain.options import Options
+from backend.domain.usage import Usage
 from backend.errors import AssistantsError, ModelNotFound, ModelRateLimited, ModelRefused
 from backend.integrations.models.expected import expected_tokens
 from backend.integrations.models.failures import (
@@ -24,13 +25,16 @@ from backend.integrations.models.failures import (
 )
 from backend.integrations.models.keys import KeyRing
 from backend.integrations.models.questions import answer_of
-from backend.integrations.models.vectors import embed_with
+from backend.integrations.models.vectors import batches, embed_with
 from backend.integrations.models.vendors import Vendor
 from backend.ports.limits import Asked, NoLimits, RateLimits, Turn
 from backend.ports.models import Embeddings, Finished, ModelEvent, ModelReply, ModelRequest
 from backend.ports.replies import collect
 
 CALL_FAILED = "model.call_failed"
+# OpenAI takes 300,000 tokens in one request, Mistral 16,384: a byte is a token at most, mostly a third.
+_MOST_EMBEDDED_BYTES = 300_000
+_EMBEDDED_BYTES = {"mistral": 40_000}
 _NO_ANSWER = Options(max_output_tokens=0)
 _log = structlog.get_logger()
 
@@ -112,6 +116,15 @@ class HostedProvider:
         Raises:
             ModelRefused: The vendor has no such models.
         """
+        vectors: list[Sequence[float]] = []
+        usage = Usage()
+        for some in batches(texts, _EMBEDDED_BYTES.get(self._prefix, _MOST_EMBEDDED_BYTES)):
+            found = await self._embed_at_once(some, model)
+            vectors += found.vectors
+            usage += found.usage
+        return Embeddings(vectors, usage)
+
+    async def _embed_at_once(self, texts: Sequence[str], model: str) -> Embeddings:
         keys = await self._keys.deal()
         for number, key in enumerate(keys, start=1):
             embedder = self._vendor.embedder(key, model)

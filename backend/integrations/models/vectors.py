@@ -1,33 +1,41 @@
 """What an embedding class of pydantic-ai returns, into unit vectors."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pydantic_ai.embeddings import EmbeddingModel
 
-from backend.domain.usage import Usage
 from backend.errors import ModelReplyUnreadable
 from backend.integrations.models.stream import usage_of
 from backend.ports.models import Embeddings
 
-_EMBEDDED_AT_ONCE = 256
+_MOST_TEXTS = 256
+
+
+def batches(texts: Sequence[str], most_bytes: int) -> Iterator[Sequence[str]]:
+    """Yield the texts in their order, as many at once as one request takes, each at least."""
+    batch: list[str] = []
+    left = most_bytes
+    for text in texts:
+        size = len(text.encode("utf-8", "surrogatepass"))
+        if batch and (size > left or len(batch) == _MOST_TEXTS):
+            yield batch
+            batch, left = [], most_bytes
+        batch.append(text)
+        left -= size
+    if batch:
+        yield batch
 
 
 async def embed_with(embedder: EmbeddingModel, texts: Sequence[str]) -> Embeddings:
-    """Return one unit vector for each text; many texts are several calls, one after the other.
+    """Return one unit vector for each text, by one request.
 
     Raises:
         ModelReplyUnreadable: The provider has sent something else.
     """
-    vectors: list[Sequence[float]] = []
-    usage = Usage()
-    for start in range(0, len(texts), _EMBEDDED_AT_ONCE):
-        # No API takes a text without a character.
-        some = [text or " " for text in texts[start : start + _EMBEDDED_AT_ONCE]]
-        found = await embedder.embed(some, input_type="document")
-        vectors += _units(found.embeddings, len(some))
-        usage += usage_of(found.usage)
-    return Embeddings(vectors, usage)
+    # No API takes a text without a character.
+    found = await embedder.embed([text or " " for text in texts], input_type="document")
+    return Embeddings(_units(found.embeddings, len(texts)), usage_of(found.usage))
 
 
 def _units(vectors: Sequence[Sequence[float]], wanted: int) -> list[list[float]]:
