@@ -195,3 +195,8 @@ async def test_a_key_is_a_hash_and_a_cache_is_one_of_three(chat: Chat) -> None:
         await chat.admin.execute("insert into engine.cache_limits values ('pages', 1, 1, 1)")
     with pytest.raises(asyncpg.ForeignKeyViolationError):
         await chat.worker.call("lead_cached", "pages", key("a"), "w1", 60)
+
+
+async def test_lookups_in_a_cache_that_there_is_not_are_refused(chat: Chat) -> None:
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await chat.worker.call("find_cached", "pages", [key("a")])

@@ -228,3 +228,19 @@ async def test_usage_is_told_by_day_model_assistant_and_user(chat: Chat) -> None
 async def test_how_long_calls_are_kept_has_bounds(chat: Chat, days: int) -> None:
     with pytest.raises(asyncpg.CheckViolationError):
         await chat.configure(model_calls_kept_days=days)
+
+
+async def test_a_model_has_one_price_at_a_time_and_from_now_on_where_nothing_is_said(
+    chat: Chat,
+) -> None:
+    await chat.admin.execute(
+        "insert into engine.model_prices (model, input_usd, output_usd)"
+        " values ('openai:gpt-5.4', 1000, 1000)"
+    )
+    await record(chat, model_call(age_s=60), model_call())
+
+    assert await costs(chat) == [Decimal("0.01"), Decimal("0.11")]
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await chat.admin.execute(
+            "insert into engine.model_prices select * from engine.model_prices"
+        )
