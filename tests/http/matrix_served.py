@@ -156,8 +156,12 @@ def _columns(listed: list[Any]) -> list[tuple[str, str, str]]:
     ]
 
 
+# Of the tables and views that have no id.
+_KEYS = {"usage_by_day": "assistant_id"}
+
+
 def _of_column(table: str, command: str, column: str) -> Attempt:
-    where = {"id": str(uuid4())} if command == "update" else {}
+    where = {_KEYS.get(table, "id"): str(uuid4())} if command == "update" else {}
     return Attempt(
         f"{table} {command} {column}",
         "personal owner",

@@ -39,8 +39,8 @@ async def assert_all_answered(scene: Scene, count: int = RUNS) -> None:
     await scene.assert_sound()
 
 
-async def assert_all_completed(scene: Scene) -> None:
-    await assert_all_answered(scene)
+async def assert_all_completed(scene: Scene, count: int = RUNS) -> None:
+    await assert_all_answered(scene, count)
     assert await scene.count("failures > 0") == 0
 
 
@@ -49,23 +49,23 @@ async def has_spent(scene: Scene) -> bool:
     return bool(await scene.admin.fetchval("select min(requests) < 1 from engine.rate_limits"))
 
 
-def assert_clean(server: Unreliable) -> list[dict[str, Any]]:
+def assert_clean(server: Unreliable, count: int = RUNS) -> list[dict[str, Any]]:
     """Return the requests; the mock has nothing to say against any of them."""
     verdict = server.verdict()
     assert verdict["findings"] == []
-    assert verdict["calls"] == RUNS
+    assert verdict["calls"] == count
     return server.requests()
 
 
 async def test_a_quota_that_nobody_told_us_of_is_found_by_its_refusals(scene: Scene) -> None:
-    with unreliable_server(rpm=140) as server:
-        await ask(scene)
+    with unreliable_server(rpm=80) as server:
+        await ask(scene, 100)
         for _ in range(2):
             start(scene, server)
         await scene.until_idle(within_s=240)
-        await assert_all_completed(scene)
-        refused = [it for it in assert_clean(server) if it["status"] == 429]
-    assert 0 < len(refused) <= RUNS
+        await assert_all_completed(scene, 100)
+        refused = [it for it in assert_clean(server, 100) if it["status"] == 429]
+    assert 0 < len(refused) <= 100
 
 
 async def test_a_storm_in_which_the_first_are_refused_is_waited_out(
@@ -81,10 +81,10 @@ async def test_a_storm_in_which_the_first_are_refused_is_waited_out(
 
 
 async def test_with_the_limit_set_nobody_is_refused(scene: Scene) -> None:
-    with unreliable_server(rpm=600) as server:
+    with unreliable_server(rpm=1800) as server:
         await ask(scene)
         for _ in range(2):
-            start(scene, server, MODEL_LIMITS="openai:*=600rpm/100000000tpm")
+            start(scene, server, MODEL_LIMITS="openai:*=1800rpm/100000000tpm")
         await scene.until_idle(within_s=240)
         await assert_all_completed(scene)
         assert {it["status"] for it in assert_clean(server)} == {200}
