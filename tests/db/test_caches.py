@@ -200,3 +200,8 @@ async def test_a_key_is_a_hash_and_a_cache_is_one_of_three(chat: Chat) -> None:
 async def test_lookups_in_a_cache_that_there_is_not_are_refused(chat: Chat) -> None:
     with pytest.raises(asyncpg.ForeignKeyViolationError):
         await chat.worker.call("find_cached", "pages", [key("a")])
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await chat.admin.execute(
+            "insert into engine.cache_entries (cache, key, expires_at)"
+            " values ('pages', sha256('a'), now())"
+        )
