@@ -7,6 +7,8 @@ the bill, and the turns at the vendor's own limits.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog
+
 from backend.app.accounts import OFFLINE, accounts, open_provider
 from backend.app.catalogue import PrefixCatalogue
 from backend.devkit.offline_model import OfflineModel
@@ -28,8 +30,10 @@ from backend.ports.gateway import Gateway
 from backend.ports.limits import RateLimits
 from backend.ports.models import LLMProvider
 from backend.settings import Settings
+from backend.telemetry.names import CALLS_UNRECORDED
 
 _DRAIN_S = 5.0
+_log = structlog.get_logger()
 
 
 @asynccontextmanager
@@ -49,7 +53,8 @@ async def open_models(
     try:
         yield Budgeted(cached, gateway, prices, clock)
     finally:
-        await ledger.drain(_DRAIN_S)
+        if lost := await ledger.drain(_DRAIN_S):
+            _log.error(CALLS_UNRECORDED, calls=lost)
 
 
 def catalogue(

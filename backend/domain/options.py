@@ -70,6 +70,8 @@ def options_from_json(row: Any) -> Options:
     choice = _choice(given.pop("tool_choice", "auto"))
     truncation = _truncation(given.pop("truncation", None))
     fallbacks = tuple(given.pop("fallback_models", ()))
+    if given.get("max_output_tokens") is not None:
+        given["max_output_tokens"] = int(given["max_output_tokens"])
     known = {name: given[name] for name in _PLAIN if given.get(name) is not None}
     return Options(
         answer=answer,

@@ -115,7 +115,7 @@ class SharedRate:
 
     async def close(self, retry_after_s: float | None) -> None:
         """All workers leave the key alone for so long."""
-        rest_s = (retry_after_s or SLICE_S) * (1 + 0.1 * self._clock.random())
+        rest_s = min(retry_after_s or SLICE_S, _MINUTE_S) * (1 + 0.1 * self._clock.random())
         self._closed_until = max(self._closed_until, self._clock.monotonic() + rest_s)
         async with self._asking:
             await self._ask(closed_s=rest_s)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
+from weakref import WeakValueDictionary
 
 from backend.domain.asker import Asker
 from backend.domain.media import medium_of, text_of
@@ -28,6 +29,8 @@ class AttachmentLimits:
     """As it is stored, or as it comes from the web."""
     request_bytes: int = 20 * 1024 * 1024
     """Of all together, as the model is given them."""
+    fetched_bytes: int = 100 * 1024 * 1024
+    """Of all together, as they are stored."""
     text_chars: int = 200_000
     """Of one file."""
     pages: int = 100
@@ -57,6 +60,8 @@ class Attachments:
         self._reader = reader
         self._fetcher = fetcher
         self._limits = limits
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def resolve(self, messages: Sequence[Message], asker: Asker) -> list[Message]:
         """Return the conversation with pictures, documents and notes in place of references.
@@ -75,16 +80,20 @@ class Attachments:
         if not wanted:
             return [self._filled(message, {}) for message in messages]
         loaded: dict[_Reference, _Loaded] = {}
-        left = self._limits.request_bytes
-        for start in range(0, len(wanted), _AT_ONCE):
-            if left <= 0:
+        left, to_fetch = self._limits.request_bytes, self._limits.fetched_bytes
+        # Held here, or nobody would know of it.
+        turn = self._turns.setdefault(asker.user_id, asyncio.Semaphore())
+        for reference in wanted:
+            if left <= 0 or to_fetch <= 0:
                 break
-            some = wanted[start : start + _AT_ONCE]
-            made = await asyncio.gather(*(self._load(it, asker) for it in some))
-            for reference, part in zip(some, made, strict=True):
-                left -= _size(part)
-                if left >= 0:
-                    loaded[reference] = part
+            # One file at a time for each user, and few in all: whoever attaches much waits for it
+            # alone, and memory holds no more than these.
+            async with turn, self._places:
+                part, fetched = await self._load(reference, asker)
+            to_fetch -= fetched
+            left -= _size(part)
+            if left >= 0:
+                loaded[reference] = part
         return [self._filled(message, loaded) for message in messages]
 
     def _chosen(self, messages: Sequence[Message]) -> list[_Reference]:
@@ -99,17 +108,18 @@ class Attachments:
             return message
         return replace(message, parts=tuple(_part(part, loaded) for part in message.parts))
 
-    async def _load(self, reference: _Reference, asker: Asker) -> _Loaded:
+    async def _load(self, reference: _Reference, asker: Asker) -> tuple[_Loaded, int]:
+        """Return what the model is given, and how many bytes were fetched for it."""
         name = _name(reference)
         try:
             body = await self._body(reference, asker)
         except NotFound:
-            return Note(f"{name} is not there.")
+            return Note(f"{name} is not there."), 0
         except PayloadTooLarge:
-            return Note(f"{name} is too large to be read.")
+            return Note(f"{name} is too large to be read."), self._limits.file_bytes
         except (ToolRefused, ToolUnavailable):
-            return Note(f"{name} could not be fetched.")
-        return await self._read(reference, name, body)
+            return Note(f"{name} could not be fetched."), 0
+        return await self._read(reference, name, body), len(body)
 
     async def _body(self, reference: _Reference, asker: Asker) -> bytes:
         most = self._limits.file_bytes
@@ -125,8 +135,7 @@ class Attachments:
         medium = medium_of(body)
         unreadable = Note(f"{name} cannot be read: it is broken, locked, or of another kind.")
         if medium == "text" and isinstance(reference, File):
-            text, most = text_of(body) or "", self._limits.text_chars
-            return Document(name, text[:most], is_cut=len(text) > most)
+            return await asyncio.to_thread(self._text, name, body) or unreadable
         if medium == "image" or (medium == "pdf" and isinstance(reference, File)):
             found = await self._reader.read(medium, body)
             if found is None:
@@ -137,6 +146,16 @@ class Attachments:
             pdf = body if found.pages <= self._limits.pages else b""
             return Document(name, found.text, pdf, found.pages, is_cut=found.is_cut)
         return unreadable
+
+    def _text(self, name: str, body: bytes) -> Document | None:
+        # A character has four bytes at most: no more is looked at than is kept.
+        most = self._limits.text_chars
+        beginning = body[: 4 * most + 4]
+        is_cut = len(body) > len(beginning)
+        text = text_of(beginning, is_cut=is_cut)
+        if text is None:
+            return None
+        return Document(name, text[:most], is_cut=is_cut or len(text) > most)
 
 
 def _references(message: Message) -> Iterator[_Reference]:

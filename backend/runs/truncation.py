@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from backend.domain.assistants import FunctionTool
-from backend.domain.messages import Message, Note
+from backend.domain.messages import Document, Message, Note, Part, Picture
 from backend.domain.options import Options, Truncation
 from backend.domain.tokens import bound_of_all, bound_of_frame
 
@@ -48,8 +48,19 @@ class Cut:
 
 def digest_of(messages: Sequence[Message]) -> str:
     """Return what tells these messages from others."""
-    said = repr([(message.role, message.parts) for message in messages])
+    said = repr([(message.role, [*map(_said, message.parts)]) for message in messages])
     return hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _said(part: Part) -> object:
+    """Return what tells the part from others: files are not shown by their repr."""
+    match part:
+        case Picture():
+            return ("picture", hashlib.sha256(part.body).hexdigest())
+        case Document():
+            return (part, part.text, hashlib.sha256(part.pdf).hexdigest())
+        case _:
+            return part
 
 
 def room_of(

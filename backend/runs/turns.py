@@ -3,13 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pydantic_core import to_json
+
 from backend.domain.ids import CallId
-from backend.domain.json_values import Json
+from backend.domain.json_values import Json, JsonObject
 from backend.domain.messages import Message, Text, ToolCall
 from backend.domain.runs import History, Step
 from backend.ports.clock import Clock
 from backend.ports.models import ModelReply
 from backend.runs.history import conversation, rounds
+from backend.tools.outputs import Unusable, plain
+
+_MOST_CALLS = 64
+"""At once; the model hears nothing of further ones, and may make them later."""
+_MOST_OUTPUT_BYTES = 8 * 1024 * 1024
+"""Of all calls of one run."""
 
 
 class Turns:
@@ -19,6 +27,8 @@ class Turns:
         """As the rows have it: what an earlier attempt began is open."""
         self._history = history
         self._steps = {step.position: step for step in history.steps}
+        outputs = [step.data.get("output") for step in history.steps]
+        self._output_bytes = len(to_json(outputs, inf_nan_mode="null"))
         self._interrupted = {step.position for step in self.open}
 
     @property
@@ -51,16 +61,25 @@ class Turns:
         if reply.text:
             said = Message("assistant", (Text(reply.text),))
             self._history = replace(self._history, said=(*self._history.said, said))
-        begun = self._steps_of(reply, self._with_new_ids(reply.calls, clock), ordinal)
+        calls = [_storable(call) for call in reply.calls[:_MOST_CALLS]]
+        begun = self._steps_of(reply, self._with_new_ids(calls, clock), ordinal)
         self._steps |= {step.position: step for step in begun}
         return begun
 
     def settle(self, step: Step, output: Json, *, is_error: bool) -> Step:
         """Return the step with the result of its call, which the model will see."""
+        output, is_error = self._within_bounds(output, is_error=is_error)
         status = "failed" if is_error else "completed"
         done = Step(step.position, status, {**step.data, "output": output})
         self._steps[step.position] = done
         return done
+
+    def _within_bounds(self, output: Json, *, is_error: bool) -> tuple[Json, bool]:
+        self._output_bytes += len(to_json(output, inf_nan_mode="null"))
+        if self._output_bytes <= _MOST_OUTPUT_BYTES:
+            return output, is_error
+        said = "The tools of this answer have said too much already."
+        return {"error": "too_much_output", "message": said}, True
 
     def _steps_of(self, reply: ModelReply, calls: Sequence[ToolCall], ordinal: int) -> list[Step]:
         first, place = (
@@ -86,6 +105,18 @@ class Turns:
             used.add(kept.call_id)
             fresh.append(kept)
         return fresh
+
+
+def _storable(call: ToolCall) -> ToolCall:
+    """Return the call with arguments that a row holds; of others, the tool says what is wrong."""
+    try:
+        return ToolCall(call.call_id, call.name, _object(plain(dict(call.arguments))))
+    except Unusable:
+        return replace(call, arguments={})
+
+
+def _object(value: Json) -> JsonObject:
+    return value if isinstance(value, dict) else {}
 
 
 def _call(call: ToolCall) -> dict[str, Json]:

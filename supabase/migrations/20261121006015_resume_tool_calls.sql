@@ -55,5 +55,12 @@ begin atomic
                 'type', 'tool_result', 'call_id', s.data -> 'call_id', 'output', s.data -> 'output'
             ) || case s.status when 'failed' then '{"is_error": true}'::jsonb else '{}'::jsonb end)
         ) as part (no, value)
-    where s.run_id = p_run and (part.no = 1 or s.data ? 'output');
+    where
+        s.run_id = p_run and (part.no = 1 or s.data ? 'output')
+        -- No row could hold more, and nothing could build it.
+        and (
+            select sum(octet_length(o.data ->> 'output') + octet_length(o.data ->> 'arguments'))
+            from engine.run_steps as o
+            where o.run_id = p_run
+        ) < 2097152;
 end;

@@ -33,17 +33,22 @@ begin atomic
     select
         greatest(
             clock_timestamp(),
-            (
-                select r.turn_at + interval '1 minute'
-                from engine.runs as r
-                where r.requester_id = p_requester and r.status in ('ready', 'running')
-                order by r.turn_at desc
-                limit 1
+            least(
+                max(o.turn_at) + interval '1 minute',
+                clock_timestamp() + count(*) * interval '1 minute'
             )
-        );
+        )
+    from (
+        select r.turn_at
+        from engine.runs as r
+        where r.requester_id = p_requester and r.status in ('ready', 'running')
+        order by r.turn_at desc
+        limit 60
+    ) as o;
 end;
 comment on function engine.next_turn(text) is
-'Where the next run of this requester queues: now, or behind the last that is ready or running.';
+'Where the next run of this requester queues: now, or behind the last that is ready or running, but no
+more minutes ahead than there are such runs.';
 
 create or replace function engine.promote(p_session uuid) returns void
 language plpgsql

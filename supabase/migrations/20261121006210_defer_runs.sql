@@ -26,6 +26,7 @@ declare
     v_run engine.runs := engine.hold_run(p_run, p_worker, p_fence);
     v_after_s double precision := greatest(coalesce(p_after_s, 1), 0.01);
     v_set engine.settings;
+    v_spent_s double precision;
 begin
     if v_run.id is null then
         return '{"state": "gone"}'::jsonb;
@@ -35,12 +36,16 @@ begin
         return engine.release_run(p_run, p_worker, p_fence, p_events);
     end if;
     select s.* into strict v_set from engine.settings s;
-    if v_run.waited_s + v_after_s > v_set.turn_wait_s then
+    -- Since this claim: each try takes its time as well.
+    v_spent_s := greatest(0, v_set.run_ttl_s
+        - extract(epoch from v_run.expires_at - pg_catalog.clock_timestamp()));
+    if v_run.waited_s + v_spent_s + v_after_s > v_set.turn_wait_s then
         return '{"state": "overdue"}'::jsonb;
     end if;
     perform engine.store_events(p_run, p_events);
     update engine.runs r
-    set status = 'ready', worker = null, lease_until = null, waited_s = r.waited_s + v_after_s,
+    set status = 'ready', worker = null, lease_until = null,
+        waited_s = r.waited_s + v_spent_s + v_after_s,
         run_after = pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => v_after_s),
         -- Behind those that can be made meanwhile, or a claim would pass over it each time.
         turn_at = greatest(

@@ -70,9 +70,10 @@ begin atomic
                     when 'organisation' then o.org_id = r.subject
                     else o.assistant_id = r.subject::uuid
                 end
+                -- A run that waits for its turn, or has ended, asks nobody just now.
                 and not exists (
-                    select from engine.runs as ended
-                    where ended.id = o.run_id and ended.ended_at is not null
+                    select from engine.runs as idle
+                    where idle.id = o.run_id and idle.status not in ('running', 'cancelling')
                 )
         ) as held on true
     ),

@@ -179,6 +179,18 @@ async def test_a_reservation_ends_with_its_call_or_its_run_or_after_a_while(chat
     assert await state(chat) == "free"
 
 
+async def test_a_run_that_waits_for_its_turn_holds_nothing(chat: Chat) -> None:
+    await allow(chat, "assistant", str(DEMO_ASSISTANT), hard_tokens=10_000)
+    claim = await chat.claimed()
+    held = {"run_id": str(claim["run_id"]), "held_s": 900}
+    assert await state(chat, tokens=10_000, **held) == "free"
+    assert await state(chat, user_id=BOB.sub) == "hard"
+
+    await chat.worker.defer(claim, 1000)
+
+    assert await state(chat, user_id=BOB.sub) == "free"
+
+
 async def test_money_is_reserved_by_the_operators_price_else_by_what_the_caller_knows(
     chat: Chat,
 ) -> None:

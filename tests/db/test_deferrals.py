@@ -52,7 +52,7 @@ async def test_all_waits_of_a_run_together_have_an_end(chat: Chat) -> None:
     assert await chat.worker.defer(claim, 60) == {"state": "overdue"}
 
     assert (await chat.run(claim["run_id"]))["status"] == "running"
-    assert await chat.worker.defer(claim, 40) == {"state": "deferred"}
+    assert await chat.worker.defer(claim, 30) == {"state": "deferred"}
 
 
 async def test_what_was_said_before_the_wait_is_kept_for_its_readers(chat: Chat) -> None:

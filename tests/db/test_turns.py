@@ -64,6 +64,20 @@ async def test_a_burst_is_overtaken_for_minutes_and_not_for_ever(chat: Chat) -> 
     assert await claimed(chat, 4) == [*adas, *bobs]
 
 
+async def test_who_always_has_one_run_open_queues_no_more_than_a_minute_ahead(chat: Chat) -> None:
+    await chat.configure(user_messages_per_minute=None)
+    before = None
+    for _ in range(10):
+        await burst(chat.ada, 1)
+        claim = await chat.worker.claim_one()
+        if before:
+            await chat.worker.finish(before)
+        before = claim
+
+    ahead = "extract(epoch from max(turn_at) - clock_timestamp())"
+    assert await chat.admin.fetchval(f"select {ahead} from engine.runs") <= 60
+
+
 async def test_a_lower_priority_number_goes_before_all_turns(chat: Chat) -> None:
     adas = await burst(chat.ada, 3)
     bobs = await burst(chat.bob, 1)

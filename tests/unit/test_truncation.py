@@ -13,7 +13,7 @@ from backend.domain.messages import Document, Message, Picture, Text, ToolCall, 
 from backend.domain.options import Options, Truncation
 from backend.domain.tokens import bound_of, bound_of_all, bound_of_text
 from backend.domain.windows import UNKNOWN_WINDOW, window_of
-from backend.runs.truncation import Cut, cut, cut_harder, fit, room_of
+from backend.runs.truncation import Cut, cut, cut_harder, digest_of, fit, room_of
 
 AUTO = Truncation()
 ENDLESS = 10**9
@@ -240,3 +240,10 @@ def test_the_room_is_what_instructions_tools_and_the_answer_leave() -> None:
 )
 def test_a_window_is_the_smallest_of_those_who_may_be_asked(models: list[str], window: int) -> None:
     assert window_of(models) == window
+
+
+def test_files_of_one_name_are_told_apart_by_what_they_hold() -> None:
+    files = [Document("report.pdf", text, pdf) for text in ("a", "b") for pdf in (b"x", b"y")]
+    pictures = [Picture(body, "image/png") for body in (b"x", b"y")]
+    digests = {digest_of([Message("user", (part,))]) for part in (*files, *pictures)}
+    assert len(digests) == 6

@@ -102,3 +102,32 @@ def test_what_an_earlier_attempt_began_is_open_and_known_as_interrupted() -> Non
     assert turns.was_interrupted(left)
     (fresh,) = turns.begin(reply("c5"), ManualClock(), ordinal=0)
     assert not turns.was_interrupted(fresh)
+
+
+def test_of_a_thousand_calls_at_once_only_so_many_are_made() -> None:
+    made = Turns(history()).begin(reply(*map(str, range(1000))), ManualClock(), ordinal=0)
+    assert len(made) == 64
+
+
+def test_what_tools_say_in_one_run_has_an_end() -> None:
+    turns = Turns(history())
+    steps = turns.begin(reply(*map(str, range(40))), ManualClock(), ordinal=0)
+    done = [turns.settle(it, "x" * 250_000, is_error=False) for it in steps]
+    refused = [it for it in done if it.status == "failed"]
+    assert len(refused) == 7
+    assert {it.data["output"]["error"] for it in refused} == {"too_much_output"}  # type: ignore[index,call-overload]
+    (left,) = Turns(history(*done[:-1], steps[-1])).open
+    assert Turns(history(*done[:33])).settle(left, "x" * 250_000, is_error=False).status == "failed"
+
+
+def test_arguments_that_no_row_can_hold_are_left_out() -> None:
+    deep: Any = 1
+    for _ in range(70):
+        deep = [deep]
+    calls = tuple(
+        ToolCall(CallId(it), "roll", {"x": value}) for it, value in (("a", deep), ("b", 10**400))
+    )
+    made = Turns(history()).begin(
+        ModelReply("", "tool_calls", Usage(), calls), ManualClock(), ordinal=0
+    )
+    assert [it.data["arguments"] for it in made] == [{}, {"x": None}]

@@ -60,12 +60,16 @@ _CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 # As OpenAI, Anthropic and Mistral call it.
 _REQUEST_IDS = ("x-request-id", "request-id", "mistral-correlation-id")
 _REFUSED_KEY_S = 60.0
+# No waiting makes such a request smaller.
+_NEVER_FITS = re.compile("request too large|must be reduced", re.IGNORECASE)
 _LIMITED_KEY_S = 5.0
 
 
 def failure_of(error: Exception) -> AssistantsError:
     """Return what an error of a client means for the run."""
     if isinstance(error, ModelRateLimitError):
+        if _NEVER_FITS.search(str(error)):
+            return ModelContextExceeded("The request is larger than the account's limit a minute.")
         said = "The provider asks us to slow down."
         return ModelRateLimited(said, retry_after_s=error.retry_after)
     for raised, meaning, said in _MEANINGS:

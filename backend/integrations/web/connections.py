@@ -3,6 +3,8 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeAlias
 
 import httpcore2
@@ -17,6 +19,7 @@ _MOST_CONNECTIONS = 100
 _MOST_IDLE = 20
 _CONNECT_S = 5.0
 _MOST_ADDRESSES = 4
+_RESOLVING = ThreadPoolExecutor(4, thread_name_prefix="resolve")
 
 
 class Unreachable(httpcore2.ConnectError):
@@ -29,8 +32,9 @@ async def resolve(name: str, port: int) -> Sequence[str]:
     Raises:
         OSError: It has none.
     """
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    # Threads of its own: a name server that says nothing must not hold up anybody else's names.
+    asked = partial(socket.getaddrinfo, name, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_RESOLVING, asked)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 

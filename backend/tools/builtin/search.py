@@ -1,5 +1,7 @@
 """Full-text search of the messages that the asker may read."""
 
+import asyncio
+from itertools import islice
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -15,6 +17,7 @@ Query = Annotated[str, Field(min_length=1, max_length=1000)]
 Limit = Annotated[int, Field(ge=1, le=50)]
 _EXCERPT = 600
 _BEFORE = 150
+_MOST_WORDS = 16
 
 
 def database_search(gateway: Gateway) -> PythonTool:
@@ -31,7 +34,8 @@ def database_search(gateway: Gateway) -> PythonTool:
             limit: How many messages at most.
         """
         rows = await _found(gateway, context, {"p_query": query, "p_limit": limit})
-        return [_shown(row, query, context) for row in rows]
+        # Away from the event loop: fifty messages may have megabytes.
+        return await asyncio.to_thread(lambda: [_shown(row, query, context) for row in rows])
 
     return search_database
 
@@ -62,7 +66,9 @@ def _shown(row: Any, query: str, context: ToolContext) -> JsonObject:
 def _excerpt(text: str, query: str) -> str:
     if len(text) <= _EXCERPT:
         return text
-    places = (text.lower().find(word.strip('"-')) for word in query.lower().split())
+    lower = text.lower()
+    words = dict.fromkeys(word.strip('"-') for word in query.lower().split())
+    places = (lower.find(word) for word in islice(filter(None, words), _MOST_WORDS))
     start = max(0, min((place for place in places if place >= 0), default=0) - _BEFORE)
     piece = text[start : start + _EXCERPT]
     return f"{'…' if start else ''}{piece}{'…' if start + _EXCERPT < len(text) else ''}"
