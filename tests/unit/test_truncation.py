@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from backend.domain.assistants import FunctionTool
 from backend.domain.ids import CallId
-from backend.domain.messages import Document, Message, Picture, Text, ToolCall, ToolResult
+from backend.domain.messages import Document, Message, Part, Picture, Text, ToolCall, ToolResult
 from backend.domain.options import Options, Truncation
 from backend.domain.tokens import bound_of, bound_of_all, bound_of_text
 from backend.domain.windows import UNKNOWN_WINDOW, window_of
@@ -243,7 +243,9 @@ def test_a_window_is_the_smallest_of_those_who_may_be_asked(models: list[str], w
 
 
 def test_files_of_one_name_are_told_apart_by_what_they_hold() -> None:
-    files = [Document("report.pdf", text, pdf) for text in ("a", "b") for pdf in (b"x", b"y")]
-    pictures = [Picture(body, "image/png") for body in (b"x", b"y")]
+    files: list[Part] = [
+        Document("report.pdf", text, pdf) for text in ("a", "b") for pdf in (b"x", b"y")
+    ]
+    pictures: list[Part] = [Picture(body, "image/png") for body in (b"x", b"y")]
     digests = {digest_of([Message("user", (part,))]) for part in (*files, *pictures)}
     assert len(digests) == 6
