@@ -95,8 +95,11 @@ class OfflineModel:
         for call in calls:
             yield ToolCallMade(call)
         reason = "tool_calls" if calls and script.finish == "stop" else script.finish
-        yield Finished(reason, _usage(request, words, calls))
-        trouble.arise_at_end()
+        try:
+            yield Finished(reason, _usage(request, words, calls))
+        finally:
+            # Whoever has heard the final event may close the stream, and not ask for more.
+            trouble.arise_at_end()
 
     def _pace(self, script: Script, words: int) -> float:
         """Return seconds for a scripted millisecond: a slot belongs to everybody."""

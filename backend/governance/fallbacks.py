@@ -82,13 +82,16 @@ class Fallbacks:
     async def _ask(self, model: str, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         served = self._catalogue.find(model)
         own = replace(request, model=served.name)
+        is_whole = False
         async with aclosing(served.provider.stream(own)) as events:
             async for event in events:
                 if isinstance(event, Finished):
+                    is_whole = True
                     yield replace(event, model=served.id)
-                    return
-                yield event
-        raise ModelStreamTruncated("The model's stream ended without its final event.")
+                else:
+                    yield event
+        if not is_whole:
+            raise ModelStreamTruncated("The model's stream ended without its final event.")
 
 
 def _most_hopeful(failed: Sequence[AssistantsError]) -> AssistantsError:

@@ -59,7 +59,11 @@ begin atomic
         s.run_id = p_run and (part.no = 1 or s.data ? 'output')
         -- No row could hold more, and nothing could build it.
         and (
-            select sum(octet_length(o.data ->> 'output') + octet_length(o.data ->> 'arguments'))
+            select
+                coalesce(sum(
+                    coalesce(octet_length(o.data ->> 'output'), 0)
+                    + coalesce(octet_length(o.data ->> 'arguments'), 0)
+                ), 0)
             from engine.run_steps as o
             where o.run_id = p_run
         ) < 2097152;
