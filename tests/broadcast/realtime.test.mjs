@@ -186,7 +186,7 @@ test("a failure is a final state", async () => {
 });
 
 test("a run that waits for a tool says which, and goes on", async () => {
-  const tools = [{ type: "function", function: { name: "roll_dice" } }];
+  const tools = [{ type: "function", function: { name: "draw_card" } }];
   const assistant = ok(
     await me.from("assistants").insert({ name: "Dice", model: "offline:demo", tools }).select().single(),
   );
@@ -196,10 +196,10 @@ test("a run that waits for a tool says which, and goes on", async () => {
   const seen = follow(session);
   await isLive(seen);
 
-  await say(session, script({ tool_calls: [{ name: "roll_dice", call_id: "c" }], text: "So: " }));
+  await say(session, script({ tool_calls: [{ name: "draw_card", call_id: "c" }], text: "So: " }));
   await until(() => seen.handle.state.runs[0]?.status === "requires_action", "requires action");
   const [run] = seen.handle.state.runs;
-  assert.deepEqual(run.toolCalls.map((it) => [it.call_id, it.name]), [["c", "roll_dice"]]);
+  assert.deepEqual(run.toolCalls.map((it) => [it.call_id, it.name]), [["c", "draw_card"]]);
   ok(await me.rpc("submit_tool_outputs", { p_run: run.id, p_outputs: [{ call_id: "c", output: 6 }] }));
   seen.handle.refresh();
   await until(() => seen.handle.state.runs[0].status === "completed", "completed");
@@ -225,12 +225,12 @@ test("a run that is cancelled ends before the browser's eyes", async () => {
 
 test("an end that no worker has brought about comes by Realtime", async () => {
   const assistant = ok(
-    await me.from("assistants").insert({ name: "D", model: "offline:demo", tools: [{ type: "function", function: { name: "roll_dice" } }] }).select().single(),
+    await me.from("assistants").insert({ name: "D", model: "offline:demo", tools: [{ type: "function", function: { name: "draw_card" } }] }).select().single(),
   );
   const session = ok(await me.from("chat_sessions").insert({ assistant_id: assistant.id }).select().single());
   const seen = follow(session, { quietMs: { live: 60_000, other: 60_000 } });
   await isLive(seen);
-  await say(session, script({ tool_calls: [{ name: "roll_dice", call_id: "c" }] }));
+  await say(session, script({ tool_calls: [{ name: "draw_card", call_id: "c" }] }));
   await until(() => seen.handle.state.runs[0]?.status === "requires_action", "requires action");
 
   ok(await me.rpc("cancel_run", { p_run: seen.handle.state.runs[0].id }));

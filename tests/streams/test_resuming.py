@@ -17,12 +17,12 @@ WORDS = script(deltas=40, delay_ms=30, text="über 😀 \n\r\n data: x\u2028 id:
 
 async def _tell(chat: Chat, session: UUID) -> None:
     """A story of three runs: one that is retried after its words were seen, one with a tool."""
-    tools = [{"type": "function", "function": {"name": "roll_dice"}}]
+    tools = [{"type": "function", "function": {"name": "draw_card"}}]
     await chat.admin.execute("update public.assistants set tools = $1", tools)
     await chat.ada.say(
         session, script(deltas=3, delay_ms=60, fault={"kind": "retryable", "after": 2})
     )
-    await chat.ada.say(session, script(calls=[{"name": "roll_dice"}], text="So:"))
+    await chat.ada.say(session, script(calls=[{"name": "draw_card"}], text="So:"))
     await chat.ada.say(session, script(text="one\ntwo"))
 
 
