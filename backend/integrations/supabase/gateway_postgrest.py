@@ -17,6 +17,9 @@ from backend.ports.clock import Clock
 from backend.ports.gateway import SERVICE, Caller, Identity
 
 _CONNECT_TIMEOUT_S = 5.0
+_IDLE_S = 3.0
+"""Less than servers wait before they hang up (Node: 5 s): a call must not meet that, for nothing
+tells it from one that took effect."""
 
 
 class PostgrestGateway:
@@ -56,7 +59,9 @@ class PostgrestGateway:
         self._session = httpx.AsyncClient(
             headers={"user-agent": name},
             timeout=httpx.Timeout(timeout_s, connect=min(_CONNECT_TIMEOUT_S, timeout_s)),
-            limits=httpx.Limits(max_connections=size, max_keepalive_connections=size),
+            limits=httpx.Limits(
+                max_connections=size, max_keepalive_connections=size, keepalive_expiry=_IDLE_S
+            ),
             follow_redirects=False,
             # Without TLS nobody is asked by way of a proxy that the environment names.
             mounts={"http://": None},
