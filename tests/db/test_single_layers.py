@@ -11,6 +11,7 @@ from tests.broadcast.permissions import may_follow
 from tests.support.browser import Browser
 from tests.support.chat import Chat
 from tests.support.identities import ADA, BOB, ISSUER, user
+from tests.support.usage import model_call
 
 _PINNED = [
     "public.chat_sessions",
@@ -19,6 +20,7 @@ _PINNED = [
     "public.shared_assistants",
     "public.session_shares",
     "engine.runs",
+    "engine.usage_days",
 ]
 _MEMBER = user(ADA.sub, org_id="org_1", org_role="org:member")
 _PIN = 'drop policy if exists "only tokens of our issuer count" on '
@@ -60,6 +62,7 @@ async def test_only_tokens_of_our_issuer_count_whatever_another_policy_allows(
     await chat.ada.insert("assistants", name="shared", visibility="everyone")
     session = (await chat.claimed())["session_id"]
     await chat.ada.fetch("select from public.share_session($1)", UUID(session))
+    await chat.worker.call("record_calls", [model_call(user_id=ADA.sub)])
     await chat.configure(token_issuer=ISSUER)
     await _grant_everything(chat, table)
     await chat.admin.execute(f"create policy open on {table} using (true) with check (true)")
