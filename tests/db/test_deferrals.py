@@ -55,6 +55,12 @@ async def test_all_waits_of_a_run_together_have_an_end(chat: Chat) -> None:
     assert await chat.worker.defer(claim, 30) == {"state": "deferred"}
 
 
+async def test_no_wait_stands_against_a_run_that_was_never_deferred(chat: Chat) -> None:
+    claim = await chat.claimed()
+
+    assert (await chat.run(claim["run_id"]))["waited_s"] == 0
+
+
 async def test_what_was_said_before_the_wait_is_kept_for_its_readers(chat: Chat) -> None:
     claim = await chat.claimed()
     message = "00000000-0000-4000-8000-00000000000a"
