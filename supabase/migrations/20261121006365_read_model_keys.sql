@@ -12,14 +12,14 @@ security definer -- the service has no rights on Vault
 set search_path = ''
 as $$
 declare
+    -- Text: the schema need not exist.
+    v_read text := 'select s.decrypted_secret from vault.decrypted_secrets s where s.name = $1';
     v_key text;
 begin
     if pg_catalog.to_regclass('vault.decrypted_secrets') is null then
         return pg_catalog.jsonb_build_object('state', 'no_vault');
     end if;
-    -- Not in the text of a function that must be valid where there is no Vault.
-    execute 'select s.decrypted_secret from vault.decrypted_secrets s where s.name = $1'
-        into v_key using 'assistants_' || p_provider || '_api_key';
+    execute v_read into v_key using 'assistants_' || p_provider || '_api_key';
     return pg_catalog.jsonb_build_object(
         'state', case when v_key is null then 'missing' else 'found' end, 'key', v_key);
 end
