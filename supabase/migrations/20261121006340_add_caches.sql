@@ -24,7 +24,7 @@ create table engine.cache_entries (
     key bytea not null check (length(key) = 32),
     owner text,
     value jsonb,
-    bytes integer not null default 0,
+    bytes integer not null,
     hits bigint not null default 0,
     created_at timestamptz not null default clock_timestamp(),
     used_at timestamptz not null default clock_timestamp(),
@@ -44,8 +44,8 @@ create index cache_entries_owner_idx on engine.cache_entries (owner) where owner
 create table engine.cache_days (
     cache text not null references engine.cache_limits (cache),
     day date not null,
-    hits bigint not null default 0,
-    misses bigint not null default 0,
+    hits bigint not null,
+    misses bigint not null,
     primary key (cache, day)
 );
 comment on table engine.cache_days is 'How often a cache helped, day by day (UTC).';

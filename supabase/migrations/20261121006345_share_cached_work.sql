@@ -19,8 +19,8 @@ declare
     v_now timestamptz;
     v_entry engine.cache_entries;
 begin
-    insert into engine.cache_entries (cache, key, expires_at) values (p_cache, v_key, '-infinity')
-    on conflict (cache, key) do nothing;
+    insert into engine.cache_entries (cache, key, bytes, expires_at)
+    values (p_cache, v_key, 0, '-infinity') on conflict (cache, key) do nothing;
     select e.* into v_entry from engine.cache_entries e
     where e.cache = p_cache and e.key = v_key for no key update;
     v_now := pg_catalog.clock_timestamp();

@@ -202,6 +202,6 @@ async def test_lookups_in_a_cache_that_there_is_not_are_refused(chat: Chat) -> N
         await chat.worker.call("find_cached", "pages", [key("a")])
     with pytest.raises(asyncpg.ForeignKeyViolationError):
         await chat.admin.execute(
-            "insert into engine.cache_entries (cache, key, expires_at)"
-            " values ('pages', sha256('a'), now())"
+            "insert into engine.cache_entries (cache, key, bytes, expires_at)"
+            " values ('pages', sha256('a'), 0, now())"
         )

@@ -133,8 +133,8 @@ _OF_TWO = {
 _ROWS = """
 insert into engine.budgets (scope, period, cheaper_model) values ('user', 'day', 'offline:demo');
 insert into engine.budget_reservations (id, tokens, expires_at) values (gen_random_uuid(), 1, now());
-insert into engine.cache_entries (cache, key, expires_at)
-values ('results', sha256('x'), now());
+insert into engine.cache_entries (cache, key, bytes, expires_at)
+values ('results', sha256('x'), 0, now());
 insert into engine.model_calls (id, at, provider, model, outcome, duration_ms)
 values (gen_random_uuid(), now(), 'offline', 'demo', 'completed', 1);
 insert into engine.model_prices (model, valid_from, input_usd, output_usd)
