@@ -107,7 +107,10 @@ class Cached:
                     recording.hear(event)
                     if isinstance(event, Finished) and (value := recording.value()) is not None:
                         landed = True
-                        await self._work.land(lead, value, owner=owner)
+                        if event.stands_in:
+                            await self._work.pass_on(lead, value)
+                        else:
+                            await self._work.land(lead, value, owner=owner)
                     yield event
         finally:
             # However it has ended, nobody waits for this one any more.

@@ -58,7 +58,10 @@ class Fallbacks:
                 async with aclosing(self._ask(model, request)) as events:
                     async for event in events:
                         is_silent = False
-                        yield event
+                        if failed and isinstance(event, Finished):
+                            yield replace(event, stands_in=True)
+                        else:
+                            yield event
             except _OF_MODEL as error:
                 failed.append(error)
                 if len(models) == 1 or not (is_silent or request.options.fallback_after_words):

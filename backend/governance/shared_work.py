@@ -29,7 +29,7 @@ class _Flight:
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """The right and the duty to make a value; ends by `land` or `give_up`."""
+    """The right and the duty to make a value; ends by `land`, `pass_on` or `give_up`."""
 
     key: Key
     holder: str
@@ -90,6 +90,11 @@ class SharedWork:
         """
         self._end(lead, Hit(value))
         await self._caches.keep(self._cache, [Entry(lead.key, value, ttl_s, owner)])
+
+    async def pass_on(self, lead: Lead, value: Json) -> None:
+        """Whoever waits in this process has the value; it is not kept, and the next one leads."""
+        self._end(lead, Hit(value))
+        await self._caches.release(self._cache, lead.key, lead.holder)
 
     async def give_up(self, lead: Lead) -> None:
         """There is no value: whoever waits comes next."""

@@ -63,6 +63,8 @@ class Finished:
     kept: JsonObject | None = None
     """What the provider wants to be shown again with the calls of this answer, such as encrypted
     thoughts: `{"provider", …}`; no other provider ever sees it."""
+    stands_in: bool = False
+    """Another model answered than the one that was to, because that one failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,18 @@ async def test_what_is_no_whole_answer_or_calls_a_tool_is_not_given_again(
     assert scene.database.execute("select count(*) from engine.cache_entries") == "0"
 
 
+async def test_what_another_model_answered_in_place_of_one_that_failed_is_not_given_again(
+    scene: Scene,
+) -> None:
+    model = Counting(*ANSWER[:-1], Finished("stop", USED, "x:other", stands_in=True))
+
+    for number in range(2):
+        await heard(scene.worker(number, model), ASKED)
+
+    assert model.asked == 2
+    assert scene.database.execute("select count(*) from engine.cache_entries") == "0"
+
+
 async def test_what_was_taken_back_is_not_said_again(scene: Scene) -> None:
     taken_back = (ReasoningDelta("Well"), TextDelta("It is four"), Discarded(), *ANSWER)
     model = Counting(*taken_back)

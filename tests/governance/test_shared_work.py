@@ -41,6 +41,19 @@ async def test_who_comes_while_it_is_made_gets_what_the_first_one_makes() -> Non
     assert caches.entries[KEY] == Entry(KEY, "made", 5, "user:a")
 
 
+async def test_what_is_passed_on_is_for_those_who_wait_and_is_not_kept() -> None:
+    work, caches, _ = scene()
+    lead = await led(work)
+    others = boarding(work, 5)
+    await settle()
+
+    await work.pass_on(lead, "made")
+
+    assert await asyncio.gather(*others) == [Hit("made")] * 5
+    assert (caches.asked, caches.entries, caches.released) == (1, {}, 1)
+    assert isinstance(await work.board(KEY), Lead)
+
+
 async def test_where_the_first_one_fails_the_next_one_leads_and_only_one() -> None:
     work, caches, _ = scene()
     lead = await led(work)

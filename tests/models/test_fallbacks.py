@@ -29,7 +29,7 @@ async def test_the_next_model_answers_where_the_first_fails(
     events = await heard(together(accounts, unreliable, clock), request(ONE, OTHER))
     assert text_of(events) == "1,141 metres."
     assert isinstance(events[-1], Finished)
-    assert events[-1].model == OTHER
+    assert (events[-1].model, events[-1].stands_in) == (OTHER, True)
     assert not any(isinstance(it, Discarded) for it in events)
 
 
@@ -37,8 +37,9 @@ async def test_the_first_model_says_who_it_is(
     accounts: Accounts, unreliable: Unreliable, clock: HastyClock
 ) -> None:
     unreliable.will(ANSWER)
-    reply = await together(accounts, unreliable, clock).generate(request(ONE, OTHER))
-    assert (reply.model, len(unreliable.requests())) == (ONE, 1)
+    final = (await heard(together(accounts, unreliable, clock), request(ONE, OTHER)))[-1]
+    assert isinstance(final, Finished)
+    assert (final.model, final.stands_in, len(unreliable.requests())) == (ONE, False, 1)
 
 
 async def test_a_model_that_nobody_serves_is_skipped(
