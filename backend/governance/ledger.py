@@ -129,6 +129,7 @@ def _row(call: ModelCall, age_s: float) -> JsonObject:
         "assistant_id": asker.assistant_id if asker else None,
         "provider": call.provider,
         "model": call.model,
+        "asked_model": call.asked_model or None,
         **call.usage.as_json(),
         "is_estimated": call.is_estimated,
         "outcome": call.outcome,

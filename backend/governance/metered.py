@@ -149,6 +149,7 @@ class _Measured:
             first_token_ms=None if first is None else self._since(first),
             is_estimated=is_estimated,
             cost_usd=self._billing.prices.cost_usd(self._prefix, name, usage),
+            asked_model="" if name == self._request.model else self._request.model,
         )
 
     def _now(self) -> float:

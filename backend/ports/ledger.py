@@ -31,6 +31,9 @@ class ModelCall:
     """The provider did not tell: the input is a bound, the output what was heard."""
     cost_usd: str | None = None
     """By public price lists, in digits; None: nobody knows."""
+    asked_model: str = ""
+    """The provider's own name of the one that was asked, where another answered: a name without a
+    version, mostly."""
 
 
 class Ledger(Protocol):

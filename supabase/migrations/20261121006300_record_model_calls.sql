@@ -21,6 +21,7 @@ create table engine.model_calls (
     assistant_id uuid,
     provider text not null check (provider ~ '^[a-z0-9_-]{1,40}$'),
     model text not null check (model <> '' and length(model) <= 200),
+    asked_model text check (asked_model <> '' and length(asked_model) <= 200),
     input_tokens bigint not null default 0 check (input_tokens >= 0),
     cached_tokens bigint not null default 0 check (cached_tokens >= 0),
     cache_write_tokens bigint not null default 0 check (cache_write_tokens >= 0),
@@ -38,6 +39,9 @@ comment on column engine.model_calls.user_id is
 'Who asked; null: the operator. org_id: whose session it was.';
 comment on column engine.model_calls.model is
 'The provider''s own name of the model that answered, else of the one that was asked.';
+comment on column engine.model_calls.asked_model is
+'The provider''s own name of the model that was asked, where another answered: mostly the same model
+without its version. Null: the same name.';
 comment on column engine.model_calls.input_tokens is
 'All of the input: what came from the provider''s cache and what went into it are parts of it, as
 thoughts are of the output.';
@@ -59,9 +63,9 @@ set search_path = ''
 begin atomic
     with recorded as (
         insert into engine.model_calls (
-            id, at, run_id, user_id, org_id, assistant_id, provider, model, input_tokens,
-            cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, is_estimated,
-            outcome, cost_usd, duration_ms, first_token_ms
+            id, at, run_id, user_id, org_id, assistant_id, provider, model, asked_model,
+            input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
+            is_estimated, outcome, cost_usd, duration_ms, first_token_ms
         )
         select
             c.id,
@@ -72,6 +76,7 @@ begin atomic
             c.assistant_id,
             c.provider,
             c.model,
+            c.asked_model,
             c.input_tokens,
             c.cached_tokens,
             c.cache_write_tokens,
@@ -86,10 +91,10 @@ begin atomic
             jsonb_to_recordset(p_calls)
                 as c (
                     id uuid, age_s double precision, run_id uuid, user_id text, org_id text,
-                    assistant_id uuid, provider text, model text, input_tokens bigint,
-                    cached_tokens bigint, cache_write_tokens bigint, output_tokens bigint,
-                    reasoning_tokens bigint, is_estimated boolean, outcome text, cost_usd numeric,
-                    duration_ms integer, first_token_ms integer
+                    assistant_id uuid, provider text, model text, asked_model text,
+                    input_tokens bigint, cached_tokens bigint, cache_write_tokens bigint,
+                    output_tokens bigint, reasoning_tokens bigint, is_estimated boolean,
+                    outcome text, cost_usd numeric, duration_ms integer, first_token_ms integer
                 )
         order by c.id
         on conflict (id) do nothing

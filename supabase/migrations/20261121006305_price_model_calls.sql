@@ -53,9 +53,18 @@ language plpgsql
 security definer -- reads and writes what no role may
 set search_path = ''
 as $$
+declare
+    v_model text := new.model;
 begin
+    -- Whoever asks for a name has the price of the name, unless the version has one of its own.
+    if new.asked_model is not null and not exists (
+        select from engine.model_prices m
+        where m.model = new.provider || ':' || new.model and m.valid_from <= new.at
+    ) then
+        v_model := new.asked_model;
+    end if;
     new.cost_usd := coalesce(
-        engine.own_price(new.provider || ':' || new.model, new.at, new.input_tokens,
+        engine.own_price(new.provider || ':' || v_model, new.at, new.input_tokens,
             new.cached_tokens, new.cache_write_tokens, new.output_tokens),
         new.cost_usd);
     return new;

@@ -33,6 +33,7 @@ _REFUSED = {
     },
     "engine.events": {"seq": ["0"], "type": ["'message'", "'Message.delta'"]},
     "engine.model_calls": {
+        "asked_model": ["''", "repeat('x', 201)"],
         "cache_write_tokens": ["-1"],
         "cached_tokens": ["-1"],
         "cost_usd": ["-1"],

@@ -48,6 +48,7 @@ async def test_a_call_is_recorded_with_all_that_is_known_of_it(chat: Chat) -> No
         reasoning_tokens=7,
         is_estimated=True,
         outcome="cancelled",
+        asked_model="gpt-5",
         age_s=60,
     )
 
@@ -89,6 +90,8 @@ async def test_told_twice_a_call_is_one_row_and_counts_once(chat: Chat) -> None:
         {"provider": "Open AI"},
         {"model": ""},
         {"model": "x" * 201},
+        {"asked_model": ""},
+        {"asked_model": "x" * 201},
         {"id": None},
         {"usage": None, "input_tokens": None},
     ],
@@ -128,6 +131,20 @@ async def test_the_operators_price_of_the_time_of_the_call_stands_in_for_the_lis
     )
 
     assert await costs(chat) == [Decimal(it) for it in ("0.01", "0.11", "0.22", "0.01")]
+
+
+async def test_the_price_of_the_name_that_was_asked_holds_for_its_versions(chat: Chat) -> None:
+    await price(chat, "openai:*", 1)
+    await price(chat, "openai:gpt-9", 2000)
+    await price(chat, "openai:gpt-9-b", 3000)
+    await price(chat, "openai:gpt-9-c", 4000, days_ago=-1)
+    answered = ["gpt-9-a", "gpt-9-b", "gpt-9-c"]
+
+    for age_s, model in enumerate(answered):
+        told = {"model": model, "asked_model": "gpt-9", "age_s": 60 - age_s}
+        await record(chat, model_call(input_tokens=1000, output_tokens=0, **told))
+
+    assert await costs(chat) == [Decimal(2), Decimal(3), Decimal(2)]
 
 
 async def test_each_kind_of_token_has_its_price(chat: Chat) -> None:

@@ -16,7 +16,8 @@ from backend.ports.models import Finished, ModelEvent, ModelRequest, TextDelta
 from tests.governance.billing import ADA, KeptLedger, billing
 from tests.models.accounts import KEY, Accounts
 from tests.models.asking import ask, heard, heard_until_raised
-from tests.models.canned import Canned
+from tests.models.canned import ANSWERED, Canned
+from tests.models.dialects import DIALECTS, whole
 from tests.models.servers import USAGE, Scripted, Unreliable
 from tests.support.manual_clock import ManualClock
 
@@ -70,6 +71,18 @@ async def test_usage_and_cost_are_those_of_the_script_to_the_token(
     expected = (21 * Decimal("2.5") + 5 * Decimal(15)) / 1_000_000
     assert [Decimal(call.cost_usd or 0) for call in ledger.calls] == [expected] * 3
     assert len({call.call_id for call in ledger.calls}) == 3
+
+
+async def test_the_version_that_answered_is_recorded_beside_the_name_that_was_asked(
+    canned: Canned, name: str, accounts: Accounts
+) -> None:
+    ledger, dialect = KeptLedger(), DIALECTS[name]
+    canned.will_stream(*whole(dialect, dialect.say("Five.")))
+
+    await heard(Metered(accounts.at(canned.url_of(name), name), name, billing(ledger)), REQUEST)
+
+    (call,) = ledger.calls
+    assert (call.model, call.asked_model) == (ANSWERED, REQUEST.model)
 
 
 async def test_a_call_is_recorded_before_it_is_reported_as_finished(
@@ -212,3 +225,4 @@ async def test_times_and_the_model_that_answered_are_those_of_the_call() -> None
     (call,) = ledger.calls
     assert (call.first_token_ms, call.duration_ms) == (2000, 5000)
     assert (call.model, call.cost_usd) == ("answered-by-another", None)
+    assert call.asked_model == REQUEST.model

@@ -10,11 +10,13 @@ Writer: TypeAlias = asyncio.StreamWriter
 Answer: TypeAlias = Callable[[Writer], Coroutine[Any, Any, None]]
 
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+ANSWERED = "gpt-test-2026-11-21"
+"""What the model that was asked calls itself: its name and its version."""
 _RESPONSE: Mapping[str, Any] = {
     "id": "resp_1",
     "object": "response",
     "created_at": 1,
-    "model": "gpt-test",
+    "model": ANSWERED,
     "output": [],
     "parallel_tool_calls": True,
     "tool_choice": "auto",

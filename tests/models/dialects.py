@@ -74,7 +74,7 @@ class Messages:
     def begin(self) -> list[Any]:
         self._index = -1
         usage = {"input_tokens": 60, "cache_read_input_tokens": 40, "output_tokens": 1}
-        message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-test"}
+        message = {"id": "msg_1", "type": "message", "role": "assistant", "model": canned.ANSWERED}
         rest: dict[str, Any] = {
             "content": [],
             "stop_reason": None,
@@ -198,5 +198,10 @@ def _named(kind: str, **fields: Any) -> bytes:
 
 
 def _chunk(delta: Mapping[str, Any], reason: str | None = None) -> dict[str, Any]:
-    head = {"id": "chat_1", "object": "chat.completion.chunk", "created": 1, "model": "test"}
+    head = {
+        "id": "chat_1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": canned.ANSWERED,
+    }
     return {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}

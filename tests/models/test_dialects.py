@@ -15,8 +15,8 @@ from backend.errors import (
 )
 from backend.ports.models import Finished, ReasoningDelta, StopReason, TextDelta, ToolCallMade
 from tests.models.accounts import Accounts
-from tests.models.asking import COIN, DICE, ask, heard, heard_until_raised, text_of
-from tests.models.canned import Canned
+from tests.models.asking import COIN, DICE, MODEL, ask, heard, heard_until_raised, text_of
+from tests.models.canned import ANSWERED, Canned, created, delta, ended
 from tests.models.dialects import DIALECTS, whole
 
 _COUNTED = Usage(input_tokens=100, cached_tokens=40, output_tokens=30, reasoning_tokens=12)
@@ -30,7 +30,7 @@ async def test_thoughts_come_apart_from_the_words_and_all_tokens_are_counted(
     assert await heard(accounts.at(canned.url_of(name), name), ask("The sum?")) == [
         ReasoningDelta("Two and three. 🤔"),
         TextDelta("Five."),
-        Finished("stop", _COUNTED),
+        Finished("stop", _COUNTED, ANSWERED),
     ]
 
 
@@ -45,7 +45,7 @@ async def test_calls_beside_each_other_are_whole(
         TextDelta("Rolling."),
         ToolCallMade(ToolCall(CallId("call_a"), "roll_dice", {"sides": 6})),
         ToolCallMade(ToolCall(CallId("call_b"), "flip_coin", {})),
-        Finished("tool_calls", _COUNTED),
+        Finished("tool_calls", _COUNTED, ANSWERED),
     ]
 
 
@@ -83,7 +83,10 @@ async def test_an_answer_that_was_cut_short_says_why_and_makes_no_calls(
     if (name, reason) == ("anthropic", "content_filter"):
         # It has no filter beside the model's own refusal.
         reason = "refusal"
-    assert await heard(provider, request) == [TextDelta("And th"), Finished(reason, _COUNTED)]
+    assert await heard(provider, request) == [
+        TextDelta("And th"),
+        Finished(reason, _COUNTED, ANSWERED),
+    ]
 
 
 async def test_a_character_that_is_cut_in_two_is_whole_or_the_answer_is_unreadable(
@@ -163,3 +166,15 @@ async def test_mistrals_api_may_be_asked_as_a_compatible_server_without_its_thou
     reply = await provider.generate(ask("Hi", tools=(DICE, COIN)))
     assert (reply.text, reply.reason, reply.usage) == ("Hello", "tool_calls", _COUNTED)
     assert [call.arguments for call in reply.calls] == [{"sides": 6}, {}]
+
+
+@pytest.mark.parametrize("told", ["", "a name", "x" * 201, "a\x00b", "\N{SNOWMAN}"])
+async def test_what_cannot_be_a_models_name_is_none(
+    canned: Canned, accounts: Accounts, told: str
+) -> None:
+    begun, final = created(), ended()
+    begun["response"]["model"] = final["response"]["model"] = told
+    canned.will_stream(begun, delta("Hello"), final)
+    finished = (await heard(accounts.at(canned.base_url), ask("Hi")))[-1]
+    assert isinstance(finished, Finished)
+    assert finished.model in ("", MODEL)

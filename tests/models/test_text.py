@@ -8,8 +8,18 @@ import pytest
 from backend.domain.usage import Usage
 from backend.ports.models import Finished, ReasoningDelta, StopReason, TextDelta
 from tests.models.accounts import Accounts
-from tests.models.asking import ask, heard, text_of
-from tests.models.canned import STREAM_HEAD, Canned, Writer, created, delta, ended, event, frames
+from tests.models.asking import MODEL, ask, heard, text_of
+from tests.models.canned import (
+    ANSWERED,
+    STREAM_HEAD,
+    Canned,
+    Writer,
+    created,
+    delta,
+    ended,
+    event,
+    frames,
+)
 from tests.models.servers import Scripted, Unreliable
 
 _POEM = "Ünïcödé, 漢字, العربية, 👩‍👩‍👧‍👦 and a 🏳️‍🌈.\n\n```py\nprint('\\u0041')\n```\n"
@@ -25,7 +35,7 @@ async def test_text_comes_in_pieces_and_ends_with_what_it_cost(
         TextDelta("Roses"),
         TextDelta(" are "),
         TextDelta("red"),
-        Finished("stop", Usage(input_tokens=7, output_tokens=3)),
+        Finished("stop", Usage(input_tokens=7, output_tokens=3), MODEL),
     ]
 
 
@@ -43,19 +53,26 @@ async def test_a_piece_is_heard_before_the_next_one_is_sent(
     async with aclosing(accounts.at(canned.base_url).stream(ask("Count"))) as stream:
         assert await anext(stream) == TextDelta("One, ")
         may_go_on.set()
-        assert [event async for event in stream] == [TextDelta("two."), Finished("stop", _COUNTED)]
+        assert [event async for event in stream] == [
+            TextDelta("two."),
+            Finished("stop", _COUNTED, ANSWERED),
+        ]
 
 
 async def test_cached_and_reasoning_tokens_are_counted(canned: Canned, accounts: Accounts) -> None:
     canned.will_stream(created(), delta("Hello"), ended())
-    assert (await heard(accounts.at(canned.base_url), ask("Hi")))[-1] == Finished("stop", _COUNTED)
+    assert (await heard(accounts.at(canned.base_url), ask("Hi")))[-1] == Finished(
+        "stop", _COUNTED, ANSWERED
+    )
 
 
 async def test_a_provider_that_counts_nothing_costs_nothing(
     canned: Canned, accounts: Accounts
 ) -> None:
     canned.will_stream(created(), delta("Hello"), ended(usage=None))
-    assert (await heard(accounts.at(canned.base_url), ask("Hi")))[-1] == Finished("stop", Usage())
+    assert (await heard(accounts.at(canned.base_url), ask("Hi")))[-1] == Finished(
+        "stop", Usage(), ANSWERED
+    )
 
 
 async def test_a_long_answer_is_whole(scripted: Scripted, accounts: Accounts) -> None:
@@ -109,7 +126,7 @@ async def test_an_answer_that_was_cut_short_says_why(
         created(), delta("And th"), ended("incomplete", incomplete_details={"reason": why})
     )
     events = await heard(accounts.at(canned.base_url), ask("Hi"))
-    assert events == [TextDelta("And th"), Finished(reason, _COUNTED)]
+    assert events == [TextDelta("And th"), Finished(reason, _COUNTED, ANSWERED)]
 
 
 async def test_events_that_nobody_knows_yet_are_passed_over(
@@ -123,7 +140,9 @@ async def test_events_that_nobody_knows_yet_are_passed_over(
 
 async def test_an_answer_without_words_is_one(canned: Canned, accounts: Accounts) -> None:
     canned.will_stream(created(), ended())
-    assert await heard(accounts.at(canned.base_url), ask("Hi")) == [Finished("stop", _COUNTED)]
+    assert await heard(accounts.at(canned.base_url), ask("Hi")) == [
+        Finished("stop", _COUNTED, ANSWERED)
+    ]
 
 
 async def test_many_conversations_are_streamed_at_once(canned: Canned, accounts: Accounts) -> None:

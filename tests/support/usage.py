@@ -15,6 +15,7 @@ def model_call(**fields: Any) -> dict[str, Any]:
         "assistant_id": None,
         "provider": "openai",
         "model": "gpt-5.4",
+        "asked_model": None,
         "input_tokens": 100,
         "cached_tokens": 0,
         "cache_write_tokens": 0,

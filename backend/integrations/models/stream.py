@@ -1,5 +1,6 @@
 """What a model class of pydantic-ai streams, into our events."""
 
+import re
 from collections.abc import AsyncGenerator, Iterator
 
 import pydantic_core
@@ -41,6 +42,7 @@ _REASONS: dict[FinishReason, StopReason] = {
     "content_filter": "content_filter",
 }
 _REFUSAL = -1
+_NAME = re.compile(r"[!-~]{1,200}")
 
 
 async def events_of(response: StreamedResponse, memory: Memory) -> AsyncGenerator[ModelEvent, None]:
@@ -111,7 +113,12 @@ def _ending(
     if calls and reason in ("stop", "tool_calls"):
         yield from [ToolCallMade(_call(part)) for part in calls]
         reason, kept = "tool_calls", memory.keep(whole)
-    yield Finished(reason, usage_of(whole.usage), kept=kept)
+    yield Finished(reason, usage_of(whole.usage), _name(whole.model_name), kept)
+
+
+def _name(told: str | None) -> str:
+    """Return what the provider calls the model that answered; what cannot be a name is none."""
+    return told if told and _NAME.fullmatch(told) else ""
 
 
 def _call(part: ToolCallPart) -> ToolCall:
