@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from backend import settings
 from backend.app.catalogue import PrefixCatalogue
 from backend.app.worker import work_with
+from backend.domain.asker import Asker
 from backend.domain.usage import Usage
 from backend.ports.models import (
     Embeddings,
@@ -40,9 +41,11 @@ class StampedModel:
             due += gap_s
         yield Finished("stop", Usage(output_tokens=wanted["deltas"]))
 
-    async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:
+    async def embed(
+        self, texts: Sequence[str], *, model: str, asker: Asker | None = None
+    ) -> Embeddings:
         """Refuse: nothing here measures embeddings."""
-        raise NotImplementedError(f"{model}: {len(texts)} texts")
+        raise NotImplementedError(f"{model}: {len(texts)} texts of {asker}")
 
 
 def main() -> None:

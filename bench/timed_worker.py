@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from backend import settings
 from backend.app.catalogue import PrefixCatalogue
 from backend.app.worker import work_with
+from backend.domain.asker import Asker
 from backend.domain.usage import Usage
 from backend.ports.models import (
     Embeddings,
@@ -34,9 +35,11 @@ class TimedModel:
         yield TextDelta(str(called_at))
         yield Finished("stop", Usage(output_tokens=len(request.messages)))
 
-    async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:
+    async def embed(
+        self, texts: Sequence[str], *, model: str, asker: Asker | None = None
+    ) -> Embeddings:
         """Refuse: nothing here measures embeddings."""
-        raise NotImplementedError(f"{model}: {len(texts)} texts")
+        raise NotImplementedError(f"{model}: {len(texts)} texts of {asker}")
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """All models behind one provider: each layer is a provider around the next.
 
-From the outside: budgets, caches, fallbacks; then for each vendor retries, the breaker, the patience,
-the bill, and the turns at the vendor's own limits.
+From the outside: budgets, caches, fallbacks; then for each vendor retries, the breaker, the bill,
+the patience, and the turns at the vendor's own limits.
 """
 
 from collections.abc import AsyncIterator
@@ -88,18 +88,28 @@ def catalogue(
             silence_s=settings.model_silence_s,
             limits=limits,
         )
-    if billing:
-        providers = {prefix: Metered(it, prefix, billing) for prefix, it in providers.items()}
     guarded = {
-        prefix: it if prefix == OFFLINE else resilient(prefix, it, settings, clock)
+        prefix: _metered(prefix, it, billing)
+        if prefix == OFFLINE
+        else resilient(prefix, it, settings, clock, billing)
         for prefix, it in providers.items()
     }
     return PrefixCatalogue(guarded, successors(settings.model_aliases))
 
 
-def resilient(prefix: str, provider: LLMProvider, settings: Settings, clock: Clock) -> LLMProvider:
+def resilient(
+    prefix: str,
+    provider: LLMProvider,
+    settings: Settings,
+    clock: Clock,
+    billing: Billing | None = None,
+) -> LLMProvider:
     """Return the provider with its limits of time, behind its breaker, asked again in moderation."""
     timed = Timed(provider, CallPatience(settings.model_first_s, settings.model_call_s))
     limits = BreakerLimits(settings.model_failures, settings.model_rest_s)
-    guarded = Guarded(timed, Breaker(prefix, clock, limits))
+    guarded = Guarded(_metered(prefix, timed, billing), Breaker(prefix, clock, limits))
     return Retried(guarded, clock, RetryLimits(total_s=settings.model_retry_s))
+
+
+def _metered(prefix: str, provider: LLMProvider, billing: Billing | None) -> LLMProvider:
+    return Metered(provider, prefix, billing) if billing else provider

@@ -23,6 +23,7 @@ from backend.devkit.offline_script import (
     parse_script,
     split_words,
 )
+from backend.domain.asker import Asker
 from backend.domain.assistants import FunctionTool
 from backend.domain.ids import CallId
 from backend.domain.json_values import JsonObject
@@ -113,7 +114,13 @@ class OfflineModel:
             raise ScriptInvalid("The offline script may not crash the worker here.")
         return _Trouble(fault if fault and attempt <= fault.attempts else None, asked)
 
-    async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:  # noqa: ARG002
+    async def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        model: str,  # noqa: ARG002
+        asker: Asker | None = None,  # noqa: ARG002
+    ) -> Embeddings:
         """Return bags of words, hashed: texts that share words are near each other."""
         tokens = sum(_tokens(text) for text in texts)
         return Embeddings([_vector(text) for text in texts], Usage(input_tokens=tokens))

@@ -7,6 +7,8 @@ from typing import Any
 
 import structlog
 
+from backend.domain.asker import Asker
+from backend.domain.options import Options
 from backend.domain.usage import Usage
 from backend.errors import BudgetExceeded
 from backend.governance.estimates import input_bound
@@ -20,6 +22,7 @@ BUDGET_EXCEEDED = "budget.exceeded"
 BUDGET_SPARED = "budget.spared"
 """A cheaper model answers."""
 _OUTPUT_TOKENS = 1024
+_NO_ANSWER = Options(max_output_tokens=0)
 _HELD_S = 900.0
 _NONE_S = 5.0
 _log = structlog.get_logger()
@@ -60,9 +63,18 @@ class Budgeted:
             async for event in events:
                 yield event
 
-    async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:
-        """Return unit vectors; nobody is asking that has a budget."""
-        return await self._provider.embed(texts, model=model)
+    async def embed(
+        self, texts: Sequence[str], *, model: str, asker: Asker | None = None
+    ) -> Embeddings:
+        """Return unit vectors; no cheaper model's would lie in the same space.
+
+        Raises:
+            BudgetExceeded: A hard limit of the user, the organisation or the assistant is reached.
+        """
+        await self._allowed(
+            ModelRequest(model, (), "".join(texts), options=_NO_ANSWER, asker=asker)
+        )
+        return await self._provider.embed(texts, model=model, asker=asker)
 
     async def _allowed(self, request: ModelRequest) -> ModelRequest:
         if request.asker is None or self._clock.monotonic() < self._asks_at:
@@ -85,7 +97,8 @@ class Budgeted:
     def _described(self, request: ModelRequest) -> Mapping[str, Any]:
         asker = request.asker
         prefix, _, name = request.model.partition(":")
-        output = request.options.max_output_tokens or _OUTPUT_TOKENS
+        told = request.options.max_output_tokens
+        output = _OUTPUT_TOKENS if told is None else told
         most = Usage(input_tokens=input_bound(request), output_tokens=output)
         return {
             "id": self._clock.new_id(),

@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 import structlog
 
+from backend.domain.asker import Asker
 from backend.domain.usage import Usage
 from backend.errors import ModelReplyUnreadable
 from backend.governance.keys import embedding_key, owner_of, response_key
@@ -61,14 +62,16 @@ class Cached:
             async for event in events:
                 yield event
 
-    async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:
+    async def embed(
+        self, texts: Sequence[str], *, model: str, asker: Asker | None = None
+    ) -> Embeddings:
         """Return unit vectors; equal texts are embedded once, by whomever."""
         keys = [embedding_key(model, text) for text in texts]
         known = await self._known(keys)
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         usage = Usage()
         if missing:
-            found = await self._provider.embed(list(missing.values()), model=model)
+            found = await self._provider.embed(list(missing.values()), model=model, asker=asker)
             usage = found.usage
             made = {
                 key: _rounded(vector) for key, vector in zip(missing, found.vectors, strict=True)

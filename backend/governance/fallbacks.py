@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import structlog
 
+from backend.domain.asker import Asker
 from backend.errors import (
     AssistantsError,
     ModelNotFound,
@@ -73,14 +74,16 @@ class Fallbacks:
                 return
         raise _most_hopeful(failed)
 
-    async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:
+    async def embed(
+        self, texts: Sequence[str], *, model: str, asker: Asker | None = None
+    ) -> Embeddings:
         """Return unit vectors; no other model's would lie in the same space.
 
         Raises:
             ModelNotFound: Nobody serves it.
         """
         served = self._catalogue.find(model)
-        return await served.provider.embed(texts, model=served.name)
+        return await served.provider.embed(texts, model=served.name, asker=asker)
 
     async def _ask(self, model: str, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         served = self._catalogue.find(model)

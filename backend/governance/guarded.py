@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
+from backend.domain.asker import Asker
 from backend.errors import ModelStreamTruncated
 from backend.governance.breaker import Breaker
 from backend.ports.models import (
@@ -46,13 +47,15 @@ class Guarded:
             if not is_whole:
                 raise ModelStreamTruncated("The model's stream ended without its final event.")
 
-    async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:
+    async def embed(
+        self, texts: Sequence[str], *, model: str, asker: Asker | None = None
+    ) -> Embeddings:
         """Return unit vectors.
 
         Raises:
             ModelResting: The provider is left alone just now.
         """
         with self._breaker.call() as attempt:
-            found = await self._provider.embed(texts, model=model)
+            found = await self._provider.embed(texts, model=model, asker=asker)
             attempt.answered()
         return found

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from backend.domain.asker import Asker
 from backend.domain.tokens import bound_of_text
 from backend.domain.usage import Usage
 from backend.errors import AssistantsError, InternalFailure, ModelRateLimited, Rejected
@@ -36,6 +37,8 @@ class Billing:
 
 class Metered:
     """Records one call for each time that its provider is asked, however that ends.
+
+    A call that waits for its turn at a limit of ours is none.
 
     A call whose provider told no counts is recorded by estimate, except one that it refused before
     the first word: that cost nothing.
@@ -74,7 +77,8 @@ class Metered:
             ledger.note(measured.unfinished(CANCELLED))
             raise
         except Exception as error:
-            await ledger.record(measured.failed(error))
+            if not _is_our_own(error):
+                await ledger.record(measured.failed(error))
             raise
         if final is None:
             await ledger.record(measured.unfinished(_CUT))
@@ -82,16 +86,19 @@ class Metered:
         await ledger.record(measured.finished(final))
         yield final
 
-    async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:
+    async def embed(
+        self, texts: Sequence[str], *, model: str, asker: Asker | None = None
+    ) -> Embeddings:
         """Return unit vectors; the call is recorded."""
-        measured, ledger = self._begin(ModelRequest(model, ()))
+        measured, ledger = self._begin(ModelRequest(model, (), asker=asker))
         try:
-            found = await self._provider.embed(texts, model=model)
+            found = await self._provider.embed(texts, model=model, asker=asker)
         except asyncio.CancelledError:
             ledger.note(measured.unfinished(CANCELLED, _bound(texts)))
             raise
         except Exception as error:
-            await ledger.record(measured.failed(error, _bound(texts)))
+            if not _is_our_own(error):
+                await ledger.record(measured.failed(error, _bound(texts)))
             raise
         await ledger.record(measured.call(found.usage, COMPLETED))
         return found
@@ -157,6 +164,11 @@ class _Measured:
 
     def _since(self, then: float) -> int:
         return max(0, round((then - self._began) * 1000))
+
+
+def _is_our_own(error: Exception) -> bool:
+    """Whether nobody was asked: it is not the call's turn yet."""
+    return isinstance(error, ModelRateLimited) and error.has_turn
 
 
 def _bound(texts: Sequence[str]) -> Usage:

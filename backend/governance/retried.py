@@ -7,6 +7,7 @@ from itertools import count
 
 import structlog
 
+from backend.domain.asker import Asker
 from backend.domain.backoff import backoff_s
 from backend.errors import AssistantsError, ModelRateLimited, ModelResting, ModelTimedOut
 from backend.ports.clock import Clock
@@ -59,12 +60,14 @@ class Retried:
             else:
                 return
 
-    async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:
+    async def embed(
+        self, texts: Sequence[str], *, model: str, asker: Asker | None = None
+    ) -> Embeddings:
         """Return unit vectors."""
         waits = _Waits(self._limits, self._clock)
         for attempt in count():
             try:
-                return await self._provider.embed(texts, model=model)
+                return await self._provider.embed(texts, model=model, asker=asker)
             except AssistantsError as error:
                 await waits.after(error, attempt, model)
         raise AssertionError("count() does not end")

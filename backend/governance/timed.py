@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
+from backend.domain.asker import Asker
 from backend.errors import ModelTimedOut
 from backend.ports.models import Embeddings, LLMProvider, ModelEvent, ModelReply, ModelRequest
 from backend.ports.replies import collect
@@ -49,14 +50,16 @@ class Timed:
                 deadline = end
                 yield event
 
-    async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:
+    async def embed(
+        self, texts: Sequence[str], *, model: str, asker: Asker | None = None
+    ) -> Embeddings:
         """Return unit vectors.
 
         Raises:
             ModelTimedOut: They took too long.
         """
         async with _until(asyncio.get_running_loop().time() + self._patience.whole_s):
-            return await self._provider.embed(texts, model=model)
+            return await self._provider.embed(texts, model=model, asker=asker)
 
 
 @asynccontextmanager

@@ -110,8 +110,16 @@ class LLMProvider(Protocol):
         """Yield the answer as it is made, Finished last; ends early only when cut off."""
         ...
 
-    async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:
-        """Return unit vectors, near each other where the meanings are."""
+    async def embed(
+        self, texts: Sequence[str], *, model: str, asker: Asker | None = None
+    ) -> Embeddings:
+        """Return unit vectors, near each other where the meanings are.
+
+        Args:
+            texts: Any number of them.
+            model: As in a request.
+            asker: Whose bill and budget it is; None: the operator's own.
+        """
         ...
 
 

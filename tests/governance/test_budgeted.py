@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -106,6 +107,22 @@ async def test_many_runs_at_once_overshoot_by_one_call_at_most(scene: Scene) -> 
     refused = [end for end in ends if isinstance(end, BudgetExceeded)]
     assert len(ends) - len(refused) <= 3
     assert len(refused) >= 9
+
+
+async def test_vectors_are_within_the_askers_budget_and_of_the_model_that_was_asked(
+    scene: Scene,
+) -> None:
+    scene.allow("1, 40")
+    asker = replace(ADA, run_id=str(uuid4()))
+    texts = ["five words of some text"] * 5
+    for _ in range(2):
+        await scene.models.embed(texts, model=DEAR, asker=asker)
+
+    with pytest.raises(BudgetExceeded):
+        await scene.models.embed(texts, model=DEAR, asker=asker)
+
+    await scene.models.embed(texts, model=DEAR)
+    assert scene.catalogue.asked == [DEAR] * 3
 
 
 async def test_the_operators_own_questions_have_no_budget(scene: Scene) -> None:

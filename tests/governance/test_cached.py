@@ -53,6 +53,7 @@ class Counting:
         self.events = events or tuple(ANSWER)
         self.asked = 0
         self.embedded: list[str] = []
+        self.askers: list[Asker | None] = []
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -68,8 +69,11 @@ class Counting:
                 raise event
             yield event
 
-    async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:
+    async def embed(
+        self, texts: Sequence[str], *, model: str, asker: Asker | None = None
+    ) -> Embeddings:
         del model
+        self.askers.append(asker)
         self.embedded += texts
         return Embeddings([[len(text) / 3, 0.1] for text in texts], Usage(len(texts)))
 
@@ -252,11 +256,12 @@ async def test_without_a_database_everybody_is_answered() -> None:
 
 async def test_equal_texts_are_embedded_once_in_their_order(scene: Scene) -> None:
     first = await scene.worker().embed(["one", "three", "one"], model="m")
-    again = await scene.worker(1).embed(["four!!", "three", "one"], model="m")
+    again = await scene.worker(1).embed(["four!!", "three", "one"], model="m", asker=ADA)
     other = await scene.worker().embed(["one"], model="n")
 
     assert scene.model.embedded == ["one", "three", "four!!", "one"]
     assert (first.usage, again.usage) == (Usage(2), Usage(1))
+    assert scene.model.askers == [None, ADA, None]
     assert first.vectors[0] == first.vectors[2] == again.vectors[2] == other.vectors[0]
     assert again.vectors[1] == first.vectors[1]
     assert again.vectors[0] == pytest.approx([2.0, 0.1], rel=1e-7)

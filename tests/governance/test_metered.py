@@ -9,9 +9,11 @@ import httpx2
 import pytest
 
 from backend.domain.usage import Usage
-from backend.errors import AssistantsError
+from backend.errors import AssistantsError, ModelRateLimited
 from backend.governance.estimates import input_bound
+from backend.governance.gates import limited
 from backend.governance.metered import Metered
+from backend.ports.limits import Asked, Turn
 from backend.ports.models import Finished, ModelEvent, ModelRequest, TextDelta
 from tests.governance.billing import ADA, KeptLedger, billing
 from tests.models.accounts import KEY, Accounts
@@ -163,6 +165,28 @@ async def test_a_call_that_is_refused_costs_nothing_and_is_recorded(
     (call,) = ledger.calls
     assert (call.outcome, call.usage, call.is_estimated) == (code, Usage(), False)
     assert call.first_token_ms is None
+
+
+class Full:
+    """Limits of our own that are reached."""
+
+    async def take(self, asked: Asked) -> Turn:
+        del asked
+        raise limited(30)
+
+
+async def test_a_call_that_waits_for_its_turn_at_our_own_limit_was_not_made(
+    unreliable: Unreliable, accounts: Accounts
+) -> None:
+    ledger = KeptLedger()
+    provider = Metered(accounts.at(unreliable.base_url, limits=Full()), "openai", billing(ledger))
+
+    _, error = await heard_until_raised(provider, REQUEST)
+    with pytest.raises(ModelRateLimited):
+        await provider.embed(["a"], model="text-embedding-3-small", asker=ADA)
+
+    assert isinstance(error, ModelRateLimited)
+    assert (ledger.calls, unreliable.requests()) == ([], [])
 
 
 async def test_a_server_that_fails_may_have_read_it_all(

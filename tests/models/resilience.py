@@ -5,6 +5,7 @@ from typing import Any
 from backend.app.catalogue import PrefixCatalogue
 from backend.app.models import resilient
 from backend.governance.fallbacks import Fallbacks
+from backend.governance.metered import Billing
 from backend.ports.clock import Clock
 from backend.ports.models import LLMProvider, ModelRequest
 from backend.settings import Settings
@@ -16,12 +17,17 @@ ONE, OTHER = "openai:gpt-one", "mistral:other"
 
 
 def together(
-    accounts: Accounts, server: Control, clock: Clock, *names: str, **settings: Any
+    accounts: Accounts,
+    server: Control,
+    clock: Clock,
+    *names: str,
+    billing: Billing | None = None,
+    **settings: Any,
 ) -> LLMProvider:
     """Return these providers, all at one server."""
     told = Settings.model_construct(**settings)
     providers = {
-        name: resilient(name, accounts.at(server.url_of(name), name), told, clock)
+        name: resilient(name, accounts.at(server.url_of(name), name), told, clock, billing)
         for name in names or ("openai", "mistral")
     }
     return Fallbacks(PrefixCatalogue(providers))

@@ -4,6 +4,7 @@ import pytest
 
 from backend.errors import ModelRateLimited, ModelRefused, ModelTimedOut, ModelUnavailable
 from backend.ports.models import Finished
+from tests.governance.billing import ADA, KeptLedger, billing
 from tests.models.accounts import Accounts
 from tests.models.asking import heard, heard_until_raised, text_of
 from tests.models.resilience import request, together
@@ -89,10 +90,13 @@ async def test_embeddings_are_tried_again_too(
     accounts: Accounts, unreliable: Unreliable, clock: HastyClock
 ) -> None:
     unreliable.will_fail(503)
-    found = await together(accounts, unreliable, clock).embed(
-        ["Brocken"], model="openai:text-embedding-3-small"
+    ledger = KeptLedger()
+    found = await together(accounts, unreliable, clock, billing=billing(ledger)).embed(
+        ["Brocken"], model="openai:text-embedding-3-small", asker=ADA
     )
     assert len(found.vectors) == 1
+    told = [(it.outcome, it.asker) for it in ledger.calls]
+    assert told == [("model_unavailable", ADA), ("completed", ADA)]
     assert clock.waits == [0.25]
 
 
@@ -100,9 +104,11 @@ async def test_an_answer_that_does_not_begin_in_time_is_given_up(
     accounts: Accounts, unreliable: Unreliable, clock: HastyClock
 ) -> None:
     unreliable.will_break("stall", after_chunks=0, stall_seconds=20)
-    models = together(accounts, unreliable, clock, model_first_s=0.2)
+    ledger = KeptLedger()
+    models = together(accounts, unreliable, clock, billing=billing(ledger), model_first_s=0.2)
     events, error = await heard_until_raised(models, request())
     assert (events, type(error)) == ([], ModelTimedOut)
+    assert [(it.outcome, it.is_estimated) for it in ledger.calls] == [("model_timed_out", True)]
 
 
 async def test_an_answer_that_does_not_end_in_time_is_given_up(
@@ -110,8 +116,12 @@ async def test_an_answer_that_does_not_end_in_time_is_given_up(
 ) -> None:
     unreliable.will({"type": "reply", "text": "one two three four five six"})
     unreliable.will_break("stall", after_chunks=6, stall_seconds=20)
-    models = together(accounts, unreliable, clock, model_call_s=0.5)
+    ledger = KeptLedger()
+    models = together(accounts, unreliable, clock, billing=billing(ledger), model_call_s=0.5)
     events, error = await heard_until_raised(models, request())
     assert type(error) is ModelTimedOut
+    (call,) = ledger.calls
+    assert (call.outcome, call.is_estimated) == ("model_timed_out", True)
+    assert call.usage.output_tokens > 0
     assert text_of(events)
     assert not any(isinstance(it, Finished) for it in events)

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 import structlog
 from httpx2 import AsyncClient
 
+from backend.domain.asker import Asker
 from backend.domain.options import Options
 from backend.domain.usage import Usage
 from backend.errors import AssistantsError, ModelNotFound, ModelRateLimited, ModelRefused
@@ -110,7 +111,13 @@ class HostedProvider:
             else:
                 return
 
-    async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:
+    async def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        model: str,
+        asker: Asker | None = None,  # noqa: ARG002 - as the port says
+    ) -> Embeddings:
         """Return unit vectors; many texts are several calls, one after the other.
 
         Raises:
