@@ -15,11 +15,12 @@ import uvicorn
 
 from backend.errors import ToolUnavailable
 from backend.integrations.mcp.servers import AsProgram, AtAddress, Server
-from backend.integrations.mcp.source import McpTools
+from backend.integrations.mcp.source import McpTools, is_small
 from backend.integrations.web.connections import open_client
 from backend.integrations.web.reach import reach_of
 from backend.ports.clock import SystemClock
 from backend.ports.tools import ServerTool
+from backend.tools.foreign import foreign_tools
 from backend.tools.invocation import ToolOutcome
 from tests.support.manual_clock import ManualClock
 from tests.tools.calling import call
@@ -180,9 +181,9 @@ class Peer:
             "tools/list": lambda _: {"tools": list(tools) or [tool("it")]},
             "tools/call": lambda _: {"content": [{"type": "text", "text": "done"}]},
         }
-        server.will_do("/mcp", self._answer)
+        server.will_do("/mcp", self.answer)
 
-    def _answer(self, asked: Asked) -> bytes | None:  # noqa: PLR0911 - the protocol has its cases
+    def answer(self, asked: Asked) -> bytes | None:  # noqa: PLR0911 - the protocol has its cases
         self.headers.append(asked.headers)
         if asked.method != "POST":
             return response(b"", "405 No")
@@ -254,6 +255,35 @@ async def test_a_schema_that_is_too_large_is_left_out(server: WebServer) -> None
         found = await made.tools()
     assert set(found) == {"it"}
     assert len(found["it"].definition.description) == 1024
+
+
+@pytest.mark.parametrize(("depth", "is_read"), [(60, True), (190, True), (30_000, False)])
+async def test_a_schema_without_a_bottom_breaks_nothing_but_its_servers_list(
+    server: WebServer, depth: int, *, is_read: bool
+) -> None:
+    deep = '{"not":' * depth + "{}" + "}" * depth
+    stands_in = "x" * (len(deep) - 2)
+    peer = Peer(server, tool("deep", inputSchema={"type": "object", "not": stands_in}), tool("it"))
+
+    def answer(asked: Asked) -> bytes | None:
+        made = peer.answer(asked)
+        return made and made.replace(f'"{stands_in}"'.encode(), deep.encode())
+
+    server.will_do("/mcp", answer)
+    async with tools_of(at(f"{server.url}/mcp")) as made:
+        if not is_read:
+            with pytest.raises(ToolUnavailable):
+                await made.tools()
+            return
+        assert set(foreign_tools("m", await made.tools())) == {"m_it"}
+
+
+@pytest.mark.parametrize(("depth", "is_kept"), [(60, True), (100_000, False)])
+async def test_a_schema_that_nobody_can_look_at_is_left_out(*, depth: int, is_kept: bool) -> None:
+    schema: dict[str, Any] = {}
+    for _ in range(depth):
+        schema = {"not": schema}
+    assert is_small(schema) is is_kept
 
 
 async def test_a_pattern_in_the_schema_of_the_answer_takes_no_time(server: WebServer) -> None:

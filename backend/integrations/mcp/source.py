@@ -87,13 +87,21 @@ class McpTools:
 
     def _is_wanted(self, tool: "Tool") -> bool:
         allowed = self._server.tools
-        is_small = len(json.dumps(tool.input_schema)) <= _MOST_OF_SCHEMA
-        return is_small and (allowed is None or tool.name in allowed)
+        return is_small(tool.input_schema) and (allowed is None or tool.name in allowed)
 
     def _forget(self) -> None:
         # At once, but not without an end: a server may say it all the time.
         soon = self._clock.monotonic() + _RETRY_S
         self._look_again_at = min(self._look_again_at, soon)
+
+
+def is_small(schema: JsonObject) -> bool:
+    """Whether it is one that a model can be given."""
+    try:
+        return len(json.dumps(schema)) <= _MOST_OF_SCHEMA
+    except (RecursionError, ValueError):
+        # Nested more deeply than anybody can look at it.
+        return False
 
 
 class McpTool:
