@@ -16,6 +16,7 @@ from backend.ports.models import LLMProvider
 from backend.runs.attachments import Attachments
 from backend.runs.execution import RunMeans
 from backend.settings import Settings
+from backend.tools.outputs import plain
 
 Models: TypeAlias = LLMProvider | Callable[[Gateway], AbstractAsyncContextManager[LLMProvider]]
 """All of them, by their whole ids; or what opens them, given the way to the database."""
@@ -37,7 +38,7 @@ async def open_means(
         fetcher = await stack.enter_async_context(open_fetcher())
         yield RunMeans(
             asked,
-            FreshTools(tools, DatabaseCaches(gateway), clock),
+            FreshTools(tools, DatabaseCaches(gateway), clock, plain),
             Attachments(files, JailedReader(), fetcher),
         )
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
@@ -13,6 +14,7 @@ from backend.domain.json_values import Json, JsonObject
 from backend.errors import ToolUnavailable
 from backend.governance.fresh_tools import FreshTools
 from backend.ports.tools import ServerTool, ToolContext, ToolTraits
+from backend.tools.outputs import plain
 from tests.governance.memory_caches import MemoryCaches
 from tests.support.manual_clock import ManualClock, settle
 
@@ -28,7 +30,7 @@ class Weather:
         self.traits = ToolTraits(fresh_s=fresh_s)
         self.calls = 0
         self.fails = False
-        self.answers: Json = "sunny"
+        self.answers: Any = "sunny"
 
     async def call(self, arguments: JsonObject, context: ToolContext) -> Json:
         del arguments, context
@@ -36,7 +38,7 @@ class Weather:
         await asyncio.sleep(0)
         if self.fails:
             raise ToolUnavailable("away")
-        return self.answers
+        return cast("Json", self.answers)
 
 
 class Box:
@@ -52,7 +54,7 @@ class Box:
 
 async def fresh(weather: Weather) -> tuple[ServerTool, MemoryCaches]:
     caches = MemoryCaches()
-    box = FreshTools(Box(weather), caches, ManualClock())
+    box = FreshTools(Box(weather), caches, ManualClock(), plain)
     return (await box.tools_of(Assistant(AssistantId("a"), "", "", ())))["get_weather"], caches
 
 
@@ -122,3 +124,26 @@ async def test_nothing_is_a_result_too_and_is_asked_for_again() -> None:
     assert [await tool.call(KIEL, HERE) for _ in range(2)] == [None, None]
     await settle()
     assert (weather.calls, caches.entries) == (2, {})
+
+
+async def test_what_is_kept_is_what_can_be_stored() -> None:
+    weather = Weather(60)
+    weather.answers = {"said": "a\x00b", "wind": float("nan"), "days": ("a",)}
+    tool, caches = await fresh(weather)
+
+    told = [await tool.call(KIEL, HERE) for _ in range(2)]
+
+    assert told == [{"said": "a\N{REPLACEMENT CHARACTER}b", "wind": None, "days": ["a"]}] * 2
+    assert [entry.value for entry in caches.entries.values()] == told[:1]
+
+
+@pytest.mark.parametrize("answer", [object(), "x" * 300_000], ids=["no_json", "large"])
+async def test_what_cannot_be_stored_is_kept_for_nobody(answer: Any) -> None:
+    weather = Weather(60)
+    weather.answers = answer
+    tool, caches = await fresh(weather)
+
+    told = await asyncio.gather(*(tool.call(KIEL, HERE) for _ in range(2)))
+
+    assert told == [answer] * 2
+    assert (weather.calls, caches.entries, caches.released) == (2, {}, 2)
