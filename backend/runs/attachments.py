@@ -36,6 +36,8 @@ class AttachmentLimits:
     pages: int = 100
     """Of a document that is given as such; one that is longer is given as its text."""
     fetch_timeout_s: float = 10.0
+    total_s: float = 120.0
+    """For all of them, with the waiting for one's turn; what is not there by then is left out."""
 
 
 class Attachments:
@@ -80,6 +82,18 @@ class Attachments:
         if not wanted:
             return [self._filled(message, {}) for message in messages]
         loaded: dict[_Reference, _Loaded] = {}
+        scope = asyncio.timeout(self._limits.total_s)
+        try:
+            async with scope:
+                await self._load_all(wanted, asker, loaded)
+        except TimeoutError:
+            if not scope.expired():
+                raise
+        return [self._filled(message, loaded) for message in messages]
+
+    async def _load_all(
+        self, wanted: Sequence[_Reference], asker: Asker, loaded: dict[_Reference, _Loaded]
+    ) -> None:
         left, to_fetch = self._limits.request_bytes, self._limits.fetched_bytes
         # Held here, or nobody would know of it.
         turn = self._turns.setdefault(asker.user_id, asyncio.Semaphore())
@@ -94,7 +108,6 @@ class Attachments:
             left -= _size(part)
             if left >= 0:
                 loaded[reference] = part
-        return [self._filled(message, loaded) for message in messages]
 
     def _chosen(self, messages: Sequence[Message]) -> list[_Reference]:
         """Return which references are loaded, the newest first, each once."""
@@ -166,7 +179,9 @@ def _references(message: Message) -> Iterator[_Reference]:
 def _part(part: Part, loaded: Mapping[_Reference, _Loaded]) -> Part:
     if not isinstance(part, Image | File):
         return part
-    return loaded.get(part) or Note(f"{_name(part)} is left out: there are too many files.")
+    return loaded.get(part) or Note(
+        f"{_name(part)} is left out: there are too many files, or they took too long."
+    )
 
 
 def _name(reference: _Reference) -> str:

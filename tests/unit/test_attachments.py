@@ -1,5 +1,6 @@
 """What a conversation refers to is loaded for whoever asks, or a note says that it is not."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +42,18 @@ class Shelf:
         if len(found) > max_bytes:
             raise PayloadTooLarge("It is too large.")
         return bytes(found)
+
+
+class Stuck(Shelf):
+    """A store that gives the first file, and then hangs."""
+
+    is_stuck = True
+
+    async def read(self, file_id: str, asker: Asker, *, max_bytes: int) -> bytes:
+        found = await super().read(file_id, asker, max_bytes=max_bytes)
+        if self.is_stuck and len(self.asked) > 1:
+            await asyncio.Event().wait()
+        return found
 
 
 class Glance:
@@ -203,6 +216,23 @@ async def test_of_too_many_bytes_the_newest_are_given() -> None:
     kinds = [type(turn.parts[0]) for turn in await made.resolve(turns, ADA)]
     assert kinds == [*[Note] * 6, *[Document] * 2]
     assert shelf.asked == ["h", "g", "f"]
+
+
+async def test_what_is_not_there_in_time_is_left_out_and_the_newest_is_given() -> None:
+    shelf = Stuck({name: name.encode() for name in "abc"})
+    turns = [Message("user", (File(name),)) for name in "abc"]
+    made = Attachments(shelf, Glance(), limits=AttachmentLimits(total_s=0.05))
+    parts = [turn.parts[0] for turn in await made.resolve(turns, ADA)]
+    assert [type(part) for part in parts] == [Note, Note, Document]
+    assert "took too long" in str(parts[1])
+    assert shelf.asked == ["c", "b"]
+    shelf.is_stuck = False
+    assert [type(turn.parts[0]) for turn in await made.resolve(turns, ADA)] == [Document] * 3
+
+
+async def test_a_time_limit_of_somebody_else_is_no_end_of_ours() -> None:
+    with pytest.raises(TimeoutError):
+        await resolved(File("a"), files={"a": TimeoutError()})
 
 
 async def test_a_file_that_is_attached_twice_is_read_once() -> None:
