@@ -60,6 +60,10 @@ comment on table engine.budget_reservations is
 'What calls that are under way may cost at most, by estimate: one row for each run. Gone when the call
 is recorded; void when its run has ended, or after a while.';
 create index budget_reservations_run_id_idx on engine.budget_reservations (run_id);
+create index budget_reservations_user_id_idx on engine.budget_reservations (user_id);
+create index budget_reservations_org_id_idx on engine.budget_reservations (org_id)
+where org_id is not null;
+create index budget_reservations_assistant_id_idx on engine.budget_reservations (assistant_id);
 create index budget_reservations_expires_at_idx on engine.budget_reservations (expires_at);
 alter table engine.budget_reservations enable row level security;
 revoke all on engine.budget_reservations from public, anon, authenticated, service_role;

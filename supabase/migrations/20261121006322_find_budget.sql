@@ -39,6 +39,57 @@ begin atomic
         order by w.scope, b.period, b.subject nulls last
     ),
 
+    -- Each of the three by its index, once for all its periods.
+    reserved as (
+        select
+            'user' as scope,
+            u.id,
+            u.run_id,
+            u.tokens,
+            u.usd,
+            u.expires_at
+        from engine.budget_reservations as u
+        where u.user_id = p_user and exists (select from rule as r where r.scope = 'user')
+        union all
+        select
+            'organisation' as scope,
+            g.id,
+            g.run_id,
+            g.tokens,
+            g.usd,
+            g.expires_at
+        from engine.budget_reservations as g
+        where g.org_id = p_org and exists (select from rule as r where r.scope = 'organisation')
+        union all
+        select
+            'assistant' as scope,
+            a.id,
+            a.run_id,
+            a.tokens,
+            a.usd,
+            a.expires_at
+        from engine.budget_reservations as a
+        where a.assistant_id = p_assistant and exists (select from rule as r where r.scope = 'assistant')
+    ),
+
+    held as materialized (
+        select
+            o.scope,
+            sum(o.tokens) as tokens,
+            sum(o.usd) as usd
+        from reserved as o
+        where
+            p_with_reserved
+            and o.expires_at > clock_timestamp()
+            and o.id is distinct from p_own
+            -- A run that waits for its turn, or has ended, asks nobody just now.
+            and not exists (
+                select from engine.runs as idle
+                where idle.id = o.run_id and idle.status not in ('running', 'cancelling')
+            )
+        group by o.scope
+    ),
+
     used as (
         select
             r.*,
@@ -56,26 +107,7 @@ begin atomic
         from rule as r
         cross join today as t
         left join engine.spending as s on r.scope = s.scope and r.subject = s.subject
-        left join lateral (
-            select
-                sum(o.tokens) as tokens,
-                sum(o.usd) as usd
-            from engine.budget_reservations as o
-            where
-                p_with_reserved
-                and o.expires_at > clock_timestamp()
-                and o.id is distinct from p_own
-                and case r.scope
-                    when 'user' then o.user_id = r.subject
-                    when 'organisation' then o.org_id = r.subject
-                    else o.assistant_id = r.subject::uuid
-                end
-                -- A run that waits for its turn, or has ended, asks nobody just now.
-                and not exists (
-                    select from engine.runs as idle
-                    where idle.id = o.run_id and idle.status not in ('running', 'cancelling')
-                )
-        ) as held on true
+        left join held on r.scope = held.scope
     ),
 
     reached (is_hard, scope, period, kind, most, wait_s, cheaper_model) as (

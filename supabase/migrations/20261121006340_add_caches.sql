@@ -89,7 +89,10 @@ begin
     where e.cache = p_cache and e.key = any (v_keys) and e.value is not null
     and e.expires_at > pg_catalog.clock_timestamp();
     -- Whose row somebody else has just counted in is counted once: nobody waits for that.
-    update engine.cache_entries u set hits = u.hits + 1, used_at = pg_catalog.clock_timestamp()
+    -- When it was used is told every ten minutes, so that a hit does not write to indexes.
+    update engine.cache_entries u set hits = u.hits + 1, used_at = case
+        when u.used_at > pg_catalog.clock_timestamp() - interval '10 minutes' then u.used_at
+        else pg_catalog.clock_timestamp() end
     from (select e.key from engine.cache_entries e
         where e.cache = p_cache and e.key = any (v_keys) and e.value is not null
         for no key update skip locked) as free
@@ -124,8 +127,10 @@ begin
         expires_at = excluded.expires_at, holder = null, lease_until = null;
     -- Who waits for one that is too large waits for nothing.
     delete from engine.cache_entries e
-    using pg_catalog.jsonb_to_recordset(p_entries) as n (key text)
-    where e.cache = p_cache and e.key = pg_catalog.decode(n.key, 'hex') and e.value is null;
+    using (select o.key from pg_catalog.jsonb_to_recordset(p_entries) as n (key text)
+        inner join engine.cache_entries o on o.key = pg_catalog.decode(n.key, 'hex')
+        where o.cache = p_cache and o.value is null for update of o skip locked) as empty
+    where e.cache = p_cache and e.key = empty.key;
 end
 $$;
 comment on function engine.keep_cached(text, jsonb) is

@@ -25,7 +25,8 @@ begin
     where e.cache = p_cache and e.key = v_key for no key update;
     v_now := pg_catalog.clock_timestamp();
     if v_entry.value is not null and v_entry.expires_at > v_now then
-        update engine.cache_entries e set hits = e.hits + 1, used_at = v_now
+        update engine.cache_entries e set hits = e.hits + 1, used_at = case
+            when e.used_at > v_now - interval '10 minutes' then e.used_at else v_now end
         where e.cache = p_cache and e.key = v_key;
         perform engine.count_lookups(p_cache, 1, 0);
         return pg_catalog.jsonb_build_object('state', 'hit', 'value', v_entry.value);

@@ -128,6 +128,7 @@ async def test_housekeeping_takes_what_has_expired_and_then_what_was_used_longes
         await keep(chat, name, "x" * 98, ttl_s=10 if name == "f" else None)
     await keep(chat, "other", "x" * 98, cache="results")
     await let_pass(chat, 11)
+    await chat.admin.execute("update engine.cache_entries set used_at = used_at - interval '1 h'")
     await find(chat, "a")
     await chat.admin.execute("update engine.cache_limits set max_bytes = 250")
 

@@ -33,6 +33,7 @@ _PRIVILEGES = {
     "engine.cache_days": {},
     "engine.cache_entries": {},
     "engine.cache_limits": {},
+    "engine.cache_sizes": {},
     "engine.model_calls": {},
     "engine.model_prices": {},
     "engine.session_summaries": {},
