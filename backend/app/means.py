@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import TypeAlias
 
 from backend.app.tools import open_fetcher, open_toolbox
+from backend.domain.successors import successors
 from backend.governance.caches import DatabaseCaches
 from backend.governance.fresh_tools import FreshTools
 from backend.integrations.images.jail import JailedReader
@@ -40,6 +41,7 @@ async def open_means(
             asked,
             FreshTools(tools, DatabaseCaches(gateway), clock, plain),
             Attachments(files, JailedReader(), fetcher),
+            successors(settings.model_aliases),
         )
 
 

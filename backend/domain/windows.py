@@ -1,8 +1,6 @@
 """How many tokens a model takes, as far as that is known."""
 
-from collections.abc import Iterable
-
-from backend.domain.successors import successors
+from collections.abc import Iterable, Mapping
 
 UNKNOWN_WINDOW = 32_768
 """Of a model on a server of somebody's own, for example."""
@@ -40,23 +38,18 @@ _WINDOWS = {
     "mistral:": 128_000,
     "mistral:mistral-large-4": 1_048_576,
 }
-_SUCCESSORS = successors({})
-"""Of names without a provider."""
 
 
-def window_of(models: Iterable[str]) -> int:
+def window_of(models: Iterable[str], answering: Mapping[str, str]) -> int:
     """Return how many tokens each of these models takes, what it answers included.
 
     Args:
-        models: Whole ids, of the model that is asked and of those that are asked in its place.
+        models: Ids of the model that is asked and of those that are asked in its place.
+        answering: Which model answers for which; it is the one whose window counts.
     """
-    return min(map(_window, models), default=UNKNOWN_WINDOW)
+    return min((_window(answering.get(it, it)) for it in models), default=UNKNOWN_WINDOW)
 
 
 def _window(model: str) -> int:
-    return _known(model) or _known(_SUCCESSORS.get(model, "")) or UNKNOWN_WINDOW
-
-
-def _known(model: str) -> int | None:
     known = [prefix for prefix in _WINDOWS if model.startswith(prefix)]
-    return _WINDOWS[max(known, key=len)] if known else None
+    return _WINDOWS[max(known, key=len)] if known else UNKNOWN_WINDOW

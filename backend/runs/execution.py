@@ -1,11 +1,13 @@
 """One run: history, model, tools, outcome."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
 
 from backend.domain import events
 from backend.domain.runs import COMPLETED, History, Outcome, history_from_json
+from backend.domain.successors import successors
 from backend.errors import AssistantNotFound, AssistantsError, HistoryUnreadable
 from backend.ports.clock import Clock
 from backend.ports.models import (
@@ -51,6 +53,8 @@ class RunMeans:
     """The service's own functions."""
     attachments: Attachments | None = None
     """Without, a model is told that there are files, and no more."""
+    answering: Mapping[str, str] = field(default_factory=lambda: successors({}))
+    """Which model answers for which: the window of the one that answers counts."""
 
 
 class Execution:
@@ -99,7 +103,10 @@ class Execution:
             history = replace(history, messages=tuple(await run.until_stopped(loading)))
         tools = await run.until_stopped(run_tools(assistant, self._means.toolbox))
         run.usage = usage_of(history.steps)
-        turns, questions = Turns(history), Questions(run, history, assistant, tools)
+        turns, questions = (
+            Turns(history),
+            Questions(run, history, assistant, tools, self._means.answering),
+        )
         while await self._tool_calls.complete(run, history.asker, turns, tools):
             reply = await self._asking.reply(run, questions, turns)
             run.usage += reply.usage

@@ -1,6 +1,6 @@
 """What one run asks its model: the conversation, cut to what the model takes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from backend.domain.assistants import Assistant
@@ -20,14 +20,29 @@ class Questions:
     """All questions of one run."""
 
     def __init__(
-        self, run: LiveRun, history: History, assistant: Assistant, tools: RunTools
+        self,
+        run: LiveRun,
+        history: History,
+        assistant: Assistant,
+        tools: RunTools,
+        answering: Mapping[str, str],
     ) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            run: It has been claimed.
+            history: Its conversation, and who asks.
+            assistant: Says how its model is asked.
+            tools: That the model may call.
+            answering: Which model answers for which.
+        """
         self.run = run
         self.assistant = assistant
         self.tools = tools
         self.summary = summary_from_json(history.summary)
         """Of what was cut; of another branch perhaps, or of less than is cut now."""
         self._asker = history.asker
+        self._answering = answering
 
     def cut(self, turns: Turns) -> Cut:
         """Return how much of the conversation the model is given."""
@@ -64,4 +79,5 @@ class Questions:
         )
 
     def _window(self) -> int:
-        return window_of((self.run.claim.model, *self.assistant.options.fallback_models))
+        models = (self.run.claim.model, *self.assistant.options.fallback_models)
+        return window_of(models, self._answering)

@@ -75,3 +75,21 @@ async def test_a_conversation_that_the_provider_finds_too_long_is_halved_once(
     assert ["one one" in body for body in bodies] == [True, False]
     assert all("three" in body for body in bodies)
     await scene.assert_sound()
+
+
+async def test_a_conversation_is_cut_to_what_the_model_takes_that_answers_for_another(
+    scene: Scene, scripted: Scripted
+) -> None:
+    scripted.will_say("one", {"content": "First."})
+    scripted.will_say("two", {"content": "Second."})
+    aliases = "openai:gpt-5.4=openai:gpt-4small"
+    start_worker(scene, scripted, MODEL_ALIASES=aliases)
+    await scene.admin.execute("update public.assistants set model = 'openai:gpt-5.4'")
+    session = await scene.chat.ada.start_session()
+
+    for text in ("one " * 5_000, "two " * 5_000):
+        await say(scene, session, text)
+
+    bodies = [asked(request) for request in scripted.requests()]
+    assert ["one one" in body for body in bodies] == [True, False]
+    assert [request["body"]["model"] for request in scripted.requests()] == ["gpt-4small"] * 2

@@ -11,6 +11,7 @@ from backend.domain.assistants import FunctionTool
 from backend.domain.ids import CallId
 from backend.domain.messages import Document, Message, Part, Picture, Text, ToolCall, ToolResult
 from backend.domain.options import Options, Truncation
+from backend.domain.successors import successors
 from backend.domain.tokens import bound_of, bound_of_all, bound_of_text
 from backend.domain.windows import UNKNOWN_WINDOW, window_of
 from backend.runs.truncation import Cut, cut, cut_harder, digest_of, fit, room_of
@@ -224,8 +225,9 @@ def test_the_room_is_what_instructions_tools_and_the_answer_leave() -> None:
 @pytest.mark.parametrize(
     ("models", "window"),
     [
-        (["openai:gpt-4"], 8_192),
-        (["openai:gpt-4-turbo"], 128_000),
+        (["openai:gpt-4"], 1_050_000),
+        (["openai:gpt-4-0000"], 128_000),
+        (["openai:gpt-4.1"], 1_000_000),
         (["openai:gpt-6-luna"], 1_050_000),
         (["openai:o3"], 200_000),
         (["anthropic:claude-haiku-4-5"], 200_000),
@@ -233,13 +235,23 @@ def test_the_room_is_what_instructions_tools_and_the_answer_leave() -> None:
         (["openai:gpt-6-luna", "anthropic:claude-haiku-4-5"], 200_000),
         (["gpt-3.5-turbo"], 1_050_000),
         (["claude-3-opus-20240229"], 1_000_000),
-        (["openai:gpt-4o"], 128_000),
+        (["openai:gpt-4o"], 1_050_000),
+        (["openai:gpt-4o-mini"], 128_000),
         (["ollama:llama3.2"], UNKNOWN_WINDOW),
         ([], UNKNOWN_WINDOW),
     ],
 )
 def test_a_window_is_the_smallest_of_those_who_may_be_asked(models: list[str], window: int) -> None:
-    assert window_of(models) == window
+    assert window_of(models, successors({})) == window
+
+
+def test_the_window_is_that_of_the_model_which_answers_by_the_operators_word() -> None:
+    told = successors({"gpt-4o": "openai:gpt-4o", "ollama:old": "anthropic:claude-sonnet-5"})
+    assert window_of(["openai:gpt-4o"], told) == 128_000
+    assert window_of(["ollama:old"], told) == 1_000_000
+    assert window_of(["anthropic:claude-sonnet-5"], {"anthropic:claude-sonnet-5": "own:m"}) == (
+        UNKNOWN_WINDOW
+    )
 
 
 def test_files_of_one_name_are_told_apart_by_what_they_hold() -> None:
