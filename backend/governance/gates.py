@@ -1,8 +1,8 @@
 """What a worker makes of a provider's 429 where it knows no limits: one call after the other.
 
 Nothing is asked of the database. A key that was never refused is free. After a refusal nobody asks
-for as long as the provider says; then one call after the other, at a pace that grows with each answer
-and is halved by each further refusal.
+for as long as the provider says; then one call after the other, at a pace that is halved by each
+further refusal, and grows with each answer: the more of them have come since, the faster.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,9 @@ _UNSAID_S = 2.0
 # What a provider asks for may be the gap between two calls, or the rest of a minute: that shows.
 _FIRST_GAP_S = 1.0
 _SLOWER = 2.0
+_LONGEST_GAP_S = 8.0
 _FASTER = 0.9
+_FASTEST = 8
 _CLOSER = 0.8
 _FORGOTTEN_S = 60.0
 
@@ -41,6 +43,7 @@ class Gate:
         self._promised_until = 0.0
         self._promised_gap_s = 0.0
         self._refused_at = 0.0
+        self._answers = 0
         self._closed_until = 0.0
 
     async def take(self, asked: Asked) -> Turn:
@@ -62,7 +65,7 @@ class Gate:
             is_back = True
 
     def _reserve(self, now: float, *, is_back: bool) -> float:
-        if self._gap_s is None or now > self._refused_at + _FORGOTTEN_S:
+        if self._gap_s is None or now > self._closed_until + _FORGOTTEN_S:
             self._gap_s = None
             return now
         at = max(now, self._next_at)
@@ -76,7 +79,9 @@ class Gate:
     def answered(self) -> None:
         """The provider takes calls at this pace, and perhaps at a faster one."""
         if self._gap_s is not None:
-            self._gap_s = max(_SHORTEST_S, self._gap_s * _FASTER)
+            self._answers += 1
+            faster = _FASTER ** min(self._answers, _FASTEST)
+            self._gap_s = max(_SHORTEST_S, self._gap_s * faster)
 
     def refused(self, began: float, retry_after_s: float | None) -> None:
         """The key rests until the provider's time.
@@ -93,11 +98,13 @@ class Gate:
         if self._gap_s is None:
             self._gap_s = min(rest_s, _FIRST_GAP_S)
         elif began >= self._refused_at:
-            self._gap_s = min(self._gap_s * _SLOWER, max(rest_s, _FIRST_GAP_S))
+            longest_s = min(max(rest_s, _FIRST_GAP_S), _LONGEST_GAP_S)
+            self._gap_s = min(self._gap_s * _SLOWER, longest_s)
         else:
             return
         self._promised_gap_s = self._gap_s
         self._refused_at = now
+        self._answers = 0
 
     def _promise(self, at: float) -> float:
         turn = max(self._promised_until, at)

@@ -8,7 +8,7 @@ import pytest
 from backend.domain.usage import Usage
 from backend.errors import ModelRateLimited
 from backend.governance.gates import PATIENCE_S, Gate
-from backend.ports.limits import Asked
+from backend.ports.limits import Asked, Turn
 from tests.support.hasty_clock import HastyClock
 from tests.support.manual_clock import ManualClock, settle
 
@@ -124,11 +124,42 @@ async def test_refusals_of_calls_from_before_say_nothing_new() -> None:
 async def test_a_minute_without_a_refusal_makes_it_free_again() -> None:
     clock = HastyClock()
     gate = await closed(clock, 30)
-    clock.now += 61
+    clock.now += 33 + 61
     clock.waits.clear()
     for _ in range(100):
         await gate.take(CALL)
     assert sum(clock.waits) == 0
+
+
+async def test_the_end_of_a_long_rest_is_no_end_of_the_pace() -> None:
+    clock = HastyClock()
+    gate = await closed(clock, 60)
+    clock.now += 66
+    clock.waits.clear()
+    for _ in range(3):
+        await gate.take(CALL)
+    assert sum(clock.waits) >= 2
+
+
+@pytest.mark.parametrize("rest_s", [1, 2, 10, 30, 60])
+async def test_after_however_many_refusals_the_pace_is_back_in_half_a_minute(rest_s: int) -> None:
+    clock = HastyClock()
+    gate = Gate(clock)
+    for _ in range(8):
+        await (await patient(gate, clock)).refused(rest_s)
+    ends_at = clock.now + 1.1 * rest_s
+    for _ in range(100):
+        (await patient(gate, clock)).answered(Usage())
+    assert clock.now - ends_at < 36
+
+
+async def patient(gate: Gate, clock: HastyClock) -> Turn:
+    """Return the turn of a call that comes back when it is told to."""
+    while True:
+        try:
+            return await gate.take(BACK)
+        except ModelRateLimited as error:
+            clock.now += error.retry_after_s or 0
 
 
 async def test_a_refusal_that_says_no_time_counts_as_a_short_one() -> None:
