@@ -17,6 +17,7 @@ _BUDGETS = {
     "claim_ms_heads_ready": "≤ 5",
     "claim_ms_burst": "≤ 5",
     "claim_ms_deferred": "≤ 5",
+    "claim_ms_all_backing_off": "≤ 5",
     "first_word_ms.p50": "≤ 10",
     "words_per_s": "≥ 5000",
     "words_at_half_ms.p99": "≤ 250",

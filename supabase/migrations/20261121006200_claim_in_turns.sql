@@ -1,7 +1,8 @@
 -- Purpose:   one requester's burst does not starve the others.
 -- Guarantee: each further run of a requester that is ready or running queues as if it had been asked a
 --            minute later, so others pass it; nobody waits behind more than the newcomers of so many
---            minutes. A claim reads the index in that order and no more of it than it takes.
+--            minutes. A claim reads the index in that order and no more of it than it takes: runs that
+--            wait for another try, or for their turn at a model, are not in it.
 -- Caller:    workers; whatever gives a run its turn.
 
 set lock_timeout = '5s';
@@ -12,17 +13,57 @@ alter table engine.runs add column turn_at timestamptz not null default now();
 comment on column engine.runs.turn_at is
 'The order among ready runs of one priority: when it became ready, a minute later for each run that
 its requester had ready or running then. Says nothing of when: an idle worker takes it at once.';
-update engine.runs set turn_at = run_after where ended_at is null;
+alter table engine.runs add column is_early boolean not null default false;
+comment on column engine.runs.is_early is
+'Its run_after lay ahead when it was set: nobody looks at it among ready runs until a claim has found
+that its time has come.';
+update engine.runs set turn_at = run_after, is_early = run_after > clock_timestamp()
+where ended_at is null;
 
--- run_after stands in it so that runs which wait for another try are passed over without a look at them.
 -- squawk-ignore require-concurrent-index-creation
-create index runs_turn_idx on engine.runs (priority, turn_at, queued_no, run_after)
-where status = 'ready';
+create index runs_turn_idx on engine.runs (priority, turn_at, queued_no)
+where status = 'ready' and not is_early;
+-- squawk-ignore require-concurrent-index-creation
+create index runs_early_idx on engine.runs (run_after) where status = 'ready' and is_early;
 -- squawk-ignore require-concurrent-index-creation
 create index runs_requester_turn_idx on engine.runs (requester_id, turn_at)
 where status in ('ready', 'running');
 -- squawk-ignore require-concurrent-index-deletion
 drop index engine.runs_ready_idx;
+
+create function engine.tell_early() returns trigger
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+    new.is_early := not new.is_early;
+    return new;
+end
+$$;
+comment on function engine.tell_early() is 'Trigger: whether run_after lies ahead.';
+create trigger tell_early before insert or update of run_after on engine.runs
+for each row when (new.is_early <> (new.run_after > pg_catalog.clock_timestamp()))
+execute function engine.tell_early();
+
+create function engine.call_early_runs(p_limit integer) returns void
+language sql
+volatile
+security invoker
+set search_path = ''
+begin atomic
+    update engine.runs as r set is_early = false
+    where r.ctid = any (array(
+        select e.ctid from engine.runs as e
+        where e.status = 'ready' and e.is_early and e.run_after <= statement_timestamp()
+        order by e.run_after
+        limit p_limit
+        for no key update skip locked
+    ));
+end;
+comment on function engine.call_early_runs(integer) is
+'So many runs whose time has come stand among the ready ones, in the places that they have there.';
 
 create function engine.next_turn(p_requester text) returns timestamptz
 language sql
@@ -109,9 +150,12 @@ declare
     v_claims jsonb;
 begin
     perform engine.reap_runs(16);
+    -- More than are taken, so that they soon stand in order, however many are due at once.
+    perform engine.call_early_runs(16 + 2 * p_limit);
     with candidate as materialized (
         select r.id from engine.runs r
-        where r.status = 'ready' and r.run_after <= pg_catalog.statement_timestamp()
+        where r.status = 'ready' and not r.is_early
+        and r.run_after <= pg_catalog.statement_timestamp()
         and r.model <> all (p_excluded_models)
         order by r.priority, r.turn_at, r.queued_no
         limit p_limit
@@ -141,4 +185,6 @@ p_lease_s seconds; those of the lowest priority first, among them requesters in 
 p_excluded_models are left for later. With p_message_limit each claim carries its "history", which
 saves a round trip.';
 
-revoke all on function engine.next_turn(text) from public, anon, authenticated, service_role;
+revoke all on function
+engine.tell_early(), engine.call_early_runs(integer), engine.next_turn(text)
+from public, anon, authenticated, service_role;

@@ -95,10 +95,13 @@ running under a lease of p_lease_s seconds. Models in p_excluded_models are left
 p_message_limit each claim carries its "history", which saves a round trip.';
 
 drop function engine.next_turn(text);
+drop trigger tell_early on engine.runs;
+drop function engine.tell_early();
+drop function engine.call_early_runs(integer);
 -- squawk-ignore require-concurrent-index-deletion
-drop index engine.runs_turn_idx, engine.runs_requester_turn_idx;
+drop index engine.runs_turn_idx, engine.runs_early_idx, engine.runs_requester_turn_idx;
 -- squawk-ignore require-concurrent-index-creation
 create index runs_ready_idx on engine.runs (priority, run_after, queued_no) where status = 'ready';
 -- The release before knows nothing of the column.
 -- squawk-ignore ban-drop-column
-alter table engine.runs drop column turn_at;
+alter table engine.runs drop column turn_at, drop column is_early;

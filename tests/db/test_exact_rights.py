@@ -40,7 +40,7 @@ _UNPRIVILEGED = ("anon", "authenticated", "service_role")
 # Definer functions that nobody may call, used by others; all the rest answer somebody or a trigger.
 _WITHIN = {"may_use_assistant", "schema_versions"}
 # May be called, and need no more than their caller has.
-_MODEST = {"caller_id", "describe_wall", "token_is_trusted"}
+_MODEST = {"caller_id", "describe_wall", "tell_early", "token_is_trusted"}
 
 
 async def _found(chat: Chat, sql: str) -> set[tuple[Any, ...]]:

@@ -108,6 +108,64 @@ async def test_turns_are_found_in_an_index_and_cost_the_same_behind_thousands(ch
     assert "runs_requester_turn_idx" in str(plan)
 
 
+async def test_runs_that_wait_for_another_try_are_not_read_by_claims(chat: Chat) -> None:
+    await _many(chat, 2_000)
+    await chat.admin.execute(
+        "update engine.runs set turn_at = now() - interval '1 day',"
+        " run_after = now() + interval '1 hour'"
+    )
+    adas = await burst(chat.ada, 1)
+    await chat.admin.execute("vacuum analyze engine.runs")
+    reads = (
+        "select seq_scan + pg_stat_get_xact_tuples_returned('engine.runs_turn_idx'::regclass)"
+        " + pg_stat_get_xact_tuples_returned('engine.runs_early_idx'::regclass)"
+        " from pg_stat_xact_user_tables where relid = 'engine.runs'::regclass"
+    )
+    line = await chat.line().open()
+
+    async with line.transaction():
+        claims = await line.fetchval("select engine.claim_runs('w', 10, 10)")
+        read = await line.fetchval(reads)
+
+    assert [claim["session_id"] for claim in claims] == adas
+    assert read <= 2
+
+
+async def test_runs_whose_time_has_come_go_before_whoever_came_later(chat: Chat) -> None:
+    early = await burst(chat.ada, 60)
+    await chat.admin.execute("update engine.runs set run_after = now() + interval '1 hour'")
+    bobs = await burst(chat.bob, 1)
+    assert await claimed(chat, 100) == bobs
+    late = await burst(chat.bob, 1)
+    await chat.admin.execute(
+        "update engine.runs set turn_at = turn_at + interval '1 h' where session_id = $1", late[0]
+    )
+    await _let_time_come(chat)
+
+    order = [session for _ in range(7) for session in await claimed(chat, 10)]
+
+    assert sorted(order[:60]) == sorted(early)
+    assert order[60:] == late
+
+
+async def test_of_runs_whose_time_has_come_the_first_in_the_queue_goes_first(chat: Chat) -> None:
+    early = await burst(chat.ada, 3)
+    await chat.admin.execute(
+        "update engine.runs set run_after = now() + interval '1 hour'"
+        " - make_interval(secs => queued_no)"
+    )
+    await _let_time_come(chat)
+
+    assert await claimed(chat, 3) == early
+
+
+async def _let_time_come(chat: Chat) -> None:
+    """An hour has passed, for runs that wait; nothing was written meanwhile."""
+    await chat.admin.execute("alter table engine.runs disable trigger tell_early")
+    await chat.admin.execute("update engine.runs set run_after = now() - interval '1 s'")
+    await chat.admin.execute("alter table engine.runs enable trigger tell_early")
+
+
 async def _many(chat: Chat, count: int) -> Any:
     await chat.admin.execute(
         "with made as (insert into chat_sessions (user_id) select 'user_many'"
