@@ -8,6 +8,7 @@ from backend.app.tools import open_fetcher, open_toolbox
 from backend.domain.successors import successors
 from backend.governance.caches import DatabaseCaches
 from backend.governance.fresh_tools import FreshTools
+from backend.governance.remembered import Remembered
 from backend.integrations.images.jail import JailedReader
 from backend.integrations.supabase.storage import SupabaseStorage
 from backend.ports.clock import Clock
@@ -40,7 +41,7 @@ async def open_means(
         yield RunMeans(
             asked,
             FreshTools(tools, DatabaseCaches(gateway), clock, plain),
-            Attachments(files, JailedReader(), fetcher),
+            Attachments(files, Remembered(JailedReader()), fetcher),
             successors(settings.model_aliases),
         )
 
