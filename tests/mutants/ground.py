@@ -1,15 +1,17 @@
 """The databases on which mutants are tried, and how a test gets one of them as its fixture."""
 
+import asyncio
 import copy
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
 from tests.db.test_policies_without_the_pin import OPEN_PINS
 from tests.db.test_storage_policies import _OF_THE_PROJECT, _fill
-from tests.mutants.wall import Check
+from tests.mutants.wall import GROUNDS, Check
 from tests.support.chat import open_chat
-from tests.support.cluster import Database
+from tests.support.cluster import Database, PreparedCluster
 from tests.support.connections import connect_forgetful
 from tests.support.sandbox import SandboxChat, SandboxDatabase
 from tests.support.world import World
@@ -42,7 +44,15 @@ class Ground:
         return SandboxDatabase(connection)
 
 
-async def fill(databases: dict[str, Database]) -> Ground:
+@contextmanager
+def open_ground(cluster: PreparedCluster) -> Iterator[Ground]:
+    """Yield the databases that mutants are tried on."""
+    with ExitStack() as stack:
+        names = sorted(set(GROUNDS.values()))
+        yield asyncio.run(_fill_all({it: stack.enter_context(cluster.database()) for it in names}))
+
+
+async def _fill_all(databases: dict[str, Database]) -> Ground:
     """Return the ground on these databases, which are migrated and empty."""
     worlds = {name: World(databases[name]) for name in ("filled", "unpinned")}
     async with AsyncExitStack() as stack:

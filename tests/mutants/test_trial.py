@@ -12,7 +12,7 @@ from tests.mutants.kinds import KINDS, Kind
 from tests.mutants.mutant import Mutant, mutant
 from tests.mutants.trial import Trial
 from tests.mutants.verdicts import Verdicts
-from tests.mutants.wall import all_tests, checks
+from tests.mutants.wall import Check, all_tests, checks
 
 _READ = "members read the sessions of their tenant"
 _OPENED = mutant(
@@ -71,6 +71,49 @@ async def test_a_check_that_fails_anyway_kills_nothing(trial: Trial, ground: Gro
 
     assert failing
     assert await Trial(ground, trial.connections, failing).killer_of(_OPENED) is None
+
+
+async def test_what_a_mutant_died_of_last_is_asked_first_and_others_where_it_is_wrong(
+    trial: Trial, ground: Ground
+) -> None:
+    async def asked_for(killer: str) -> int:
+        again = Trial(ground, trial.connections, checks(), {_OPENED.name: killer})
+        assert await again.killer_of(_OPENED) is not None
+        return again.asked
+
+    killer = await trial.killer_of(_OPENED)
+    assert killer is not None
+    blind = next(it for it in checks() if it.name.startswith("test_tool_outputs"))
+
+    # Once as it is broken, and once as it was.
+    assert await asked_for(killer.id) == 2
+    assert await asked_for(blind.id) > 2
+    assert await asked_for("renamed") >= 2
+
+
+async def test_a_check_that_no_longer_holds_in_the_end_is_a_fault(
+    trial: Trial, ground: Ground
+) -> None:
+    holds = iter([False, True, False])
+
+    async def moody(chat: Any) -> None:
+        assert chat
+        assert next(holds)
+
+    async def make(_: Any) -> list[Mutant]:
+        return [mutant("harmless", "select")]
+
+    check = Check("test_x::moody", moody, "chat", "seeded", {}, frozenset(), frozenset())
+    verdicts = Verdicts("few", Kind(make, 1))
+    await verdicts.collect(Trial(ground, trial.connections, [check]))
+
+    assert verdicts.faults == ["fails where nothing is broken: test_x::moody"]
+
+
+def test_no_two_checks_are_called_the_same() -> None:
+    ids = [check.id for check in checks()]
+
+    assert len(ids) == len(set(ids))
 
 
 async def test_a_trial_leaves_nothing_behind(trial: Trial) -> None:

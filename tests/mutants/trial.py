@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -25,13 +26,21 @@ class Trial:
     """Tries mutants, on one connection to each database of the ground."""
 
     def __init__(
-        self, ground: Ground, connections: dict[str, Any], checks: Sequence[Check]
+        self,
+        ground: Ground,
+        connections: dict[str, Any],
+        checks: Sequence[Check],
+        killers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.connections = connections
+        self.asked = 0
+        """How many times a mutant was shown to a check."""
         self._ground = ground
         self._rules = [check for check in checks if check.is_rule]
         self._deeds = Nearness([check for check in checks if not check.is_rule])
-        self._no_witnesses: set[Check] = set()
+        self._witnesses: dict[Check, bool] = {}
+        by_id = {check.id: check for check in checks}
+        self._killers = {name: by_id[it] for name, it in killers.items() if it in by_id}
 
     async def killer_of(self, broken: Mutant, limit: int = _MANY) -> Check | None:
         """Return the check that the mutant died of, or None if the nearest ones did not notice."""
@@ -41,15 +50,25 @@ class Trial:
                 if not await self._fails(check, broken, open_):
                     continue
                 await _roll_back(open_)
-                if await self._holds(check):
+                if await self._is_witness(check):
                     self._learn(check)
                     return check
-                self._no_witnesses.add(check)
         finally:
             await _roll_back(open_)
         return None
 
+    async def liars(self) -> list[Check]:
+        """Return the checks that mutants died of and that fail where nothing is broken."""
+        killers = [check for check, holds in self._witnesses.items() if holds]
+        return [check for check in killers if not await self._holds(check)]
+
     def _ordered(self, broken: Mutant) -> Iterator[Check]:
+        last = self._killers.get(broken.name)
+        if last is not None:
+            yield last
+        yield from (check for check in self._unrecorded(broken) if check != last)
+
+    def _unrecorded(self, broken: Mutant) -> Iterator[Check]:
         if broken.by_rules:
             yield from list(self._rules)
         yield from self._deeds.ordered(broken)
@@ -62,6 +81,12 @@ class Trial:
         else:
             self._deeds.learn(check)
 
+    async def _is_witness(self, check: Check) -> bool:
+        """Return whether it held where nothing is broken, asked when a mutant first died of it."""
+        if check not in self._witnesses:
+            self._witnesses[check] = await self._holds(check)
+        return self._witnesses[check]
+
     async def _holds(self, check: Check) -> bool:
         """Return whether nothing fails where nothing is broken; else nothing can be learnt."""
         open_: dict[str, Any] = {}
@@ -72,15 +97,13 @@ class Trial:
 
     async def _fails(self, check: Check, broken: Mutant, open_: dict[str, Any]) -> bool:
         """Return whether the check fails; what it did is undone."""
-        if check in self._no_witnesses:
+        if not self._witnesses.get(check, True):
             return False
+        self.asked += 1
         connection = self.connections[check.ground]
         if check.ground not in open_:
-            open_[check.ground] = connection.transaction()
-            await open_[check.ground].start()
-            await connection.execute(broken.sql)
-        savepoint = connection.transaction()
-        await savepoint.start()
+            open_[check.ground] = connection
+            await connection.execute(f"begin; {broken.sql}; savepoint broken")
         try:
             call = check.bound(self._ground.fixture(check, connection))
             async with asyncio.timeout(_PATIENCE_S):
@@ -88,11 +111,11 @@ class Trial:
         except _DEATHS:
             return True
         finally:
-            await savepoint.rollback()
+            await connection.execute("rollback to savepoint broken")
         return False
 
 
 async def _roll_back(open_: dict[str, Any]) -> None:
     while open_:
-        _, transaction = open_.popitem()
-        await transaction.rollback()
+        _, connection = open_.popitem()
+        await connection.execute("rollback")

@@ -1,10 +1,14 @@
 """All mutants of one kind are tried; what survives must be known to change nothing."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tests.mutants.equivalent import EQUIVALENT
 from tests.mutants.kinds import KINDS, Kind
 from tests.mutants.trial import Trial
+
+if TYPE_CHECKING:
+    from tests.mutants.wall import Check
 
 # A mutant that is thought to change nothing is shown to this many of the nearest checks.
 _FEW = 40
@@ -22,6 +26,9 @@ class Verdicts:
         self.killed = 0
         self.by_rules = 0
         self.equivalent = 0
+        self.asked = 0
+        self.killers: dict[str, Check] = {}
+        """What each mutant died of."""
         self.faults: list[str] = []
         """What fails the build."""
 
@@ -36,6 +43,7 @@ class Verdicts:
             killer = await (trial.killer_of(mutant, _FEW) if is_known else trial.killer_of(mutant))
             if killer is not None:
                 self.killed += 1
+                self.killers[mutant.name] = killer
                 self.by_rules += killer.is_rule
                 if is_known:
                     self.faults.append(f"not equivalent: {mutant.name} died of {killer.name}")
@@ -45,10 +53,14 @@ class Verdicts:
                 self.faults.append(f"survived: {mutant.name}")
             if len(self.faults) == _ENOUGH:
                 break
+        liars = await trial.liars()
+        self.faults += [f"fails where nothing is broken: {check.name}" for check in liars]
+        self.asked = trial.asked
 
     def __str__(self) -> str:
         died = f"{self.killed} killed ({self.by_rules} by rules about the catalogue)"
-        return f"{self.name}: {self.made} mutants, {died}, {self.equivalent} equivalent"
+        asked = f"{self.asked} times a check was asked"
+        return f"{self.name}: {self.made} mutants, {died}, {self.equivalent} equivalent, {asked}"
 
 
 async def demand_deaths(

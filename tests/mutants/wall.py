@@ -1,5 +1,6 @@
 """The wall: the suite's own tests of the database, each with one set of its parameters."""
 
+import hashlib
 import inspect
 import itertools
 import re
@@ -29,6 +30,8 @@ GROUNDS = {
 _EITHER = {"project": ("guarded", "opened")}
 # They read the catalogue, and ask whether somebody wrote down what is there.
 RULES = {"test_catalogue", "test_exact_rights"}
+# So much of a check's parameters is in its name.
+_SHOWN = 120
 # Two commands of the matrix that are others without a filter.
 _MEANS = {"overwrite": "update", "wipe": "delete"}
 
@@ -46,6 +49,11 @@ class Check:
     """Of its name and parameters."""
     source: frozenset[str] = field(compare=False)
     """Of its body."""
+
+    @property
+    def id(self) -> str:
+        """Return what no other check is called."""
+        return f"{self.ground}: {self.name}"
 
     @cached_property
     def function(self) -> str:
@@ -102,13 +110,21 @@ def _of_test(module: ModuleType, name: str, test: Any) -> Iterator[Check]:
     source = words_of(inspect.getsource(test))
     for chosen in itertools.product(*sets, *(found or [] for found in others)):
         values = {key: value for options in chosen for key, value in options.items()}
-        shown = "-".join(str(value) for value in values.values())[:120]
+        shown = _shortened("-".join(str(value) for value in values.values()))
         label = f"{module.__name__.rpartition('.')[2]}::{name}" + (f"[{shown}]" if values else "")
         words = words_of(f"{module.__name__} {name} {shown}") | {
             _MEANS.get(it, it) for it in shown.split("-")
         }
         for ground in _EITHER.get(grounds[0], grounds):
             yield Check(label, test, grounds[0], GROUNDS[ground], values, words, source)
+
+
+def _shortened(text: str) -> str:
+    """Return a text of at most 120 letters that stands for no other one."""
+    if len(text) <= _SHOWN:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{text[: _SHOWN - 9]}…{digest}"
 
 
 def _parameters(mark: Any) -> list[dict[str, Any]]:

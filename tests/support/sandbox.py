@@ -37,14 +37,14 @@ class _Turn:
 
     async def commit(self) -> None:
         self._seat.depth -= 1
+        sql = f"release savepoint {self._name}"
+        if self._is_outermost:
+            sql = f"{_CHECK}; {sql}; {_NOBODY}"
         try:
-            if self._is_outermost:
-                await self._seat.connection.execute(_CHECK)
+            await self._seat.connection.execute(sql)
         except BaseException:
             await self._undo()
             raise
-        end = f"; {_NOBODY}" if self._is_outermost else ""
-        await self._seat.connection.execute(f"release savepoint {self._name}{end}")
 
     async def rollback(self) -> None:
         self._seat.depth -= 1
