@@ -10,7 +10,7 @@ async def test_two_workers_answer_twenty_sessions_in_their_order(scene: Scene) -
     for _ in range(20):
         await scene.ask(*[quick] * 5)
     for _ in range(2):
-        scene.workshop.start(WORKER_CONCURRENCY="8")
+        scene.workshop.start(WORKER_CONCURRENCY="8", WORKER_LEASE_S="30")
     await scene.until_idle()
     workers = await scene.admin.fetchval("select count(*) from engine.runs where fence = 1")
     assert workers == 100

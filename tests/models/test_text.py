@@ -153,7 +153,7 @@ async def test_many_conversations_are_streamed_at_once(canned: Canned, accounts:
         writer.write(STREAM_HEAD + frames(created(), delta("Hello"), ended()))
 
     canned.will(together)
-    provider = accounts.at(canned.base_url)
+    provider = accounts.at(canned.base_url, connect_s=30)
     answers = await asyncio.gather(*(provider.generate(ask(f"I am {n}")) for n in range(300)))
     assert {answer.text for answer in answers} == {"Hello"}
 
