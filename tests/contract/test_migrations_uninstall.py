@@ -33,14 +33,15 @@ def project() -> Iterator[Database]:
         # Root's server runs as another account, which has to get in.
         Path(name).chmod(0o711)
         cluster = Cluster(Path(name) / "data", major=DEFAULT_MAJOR, ends_with_parent=True)
+        prepared = PreparedCluster(cluster)
         cluster.start()
         try:
             cluster.execute(PRELUDE.read_text(encoding="utf-8"))
             cluster.set_passwords("postgres", "authenticator")
-            with bare_database(PreparedCluster(cluster)) as database:
+            with bare_database(prepared) as database:
                 yield database
         finally:
-            cluster.stop()
+            prepared.stop()
 
 
 def uninstall(database: Database) -> None:

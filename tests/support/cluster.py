@@ -17,6 +17,7 @@ from backend.devkit.postgres import Cluster
 from backend.devkit.process import start_time
 from backend.errors import LocalStackFailed
 from backend.integrations.supabase import migrations
+from tests.support.maintenance import Maintenance
 
 PRELUDE = Path(__file__).parents[2] / "supabase" / "local" / "prelude.sql"
 MAJORS = (15, 16, 18)
@@ -59,6 +60,7 @@ class PreparedCluster:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self._names = (f"test_{number}" for number in itertools.count(1))
+        self._maintenance = Maintenance(lambda: cluster.url("supabase_admin", "postgres"))
 
     def prepare(self) -> None:
         """The server runs and the template is whole."""
@@ -73,13 +75,18 @@ class PreparedCluster:
         """Yield a copy of the template; it is dropped afterwards, open connections or not."""
         name = next(self._names)
         # Copying files costs half of what writing them to the log does.
-        self.cluster.execute(
+        self._maintenance.execute(
             f"create database {name} template {template} owner postgres strategy file_copy"
         )
         try:
             yield Database(self.cluster, name)
         finally:
-            self.cluster.execute(f"drop database {name} with (force)")
+            self._maintenance.execute(f"drop database {name} with (force)")
+
+    def stop(self) -> None:
+        """The server is gone."""
+        self._maintenance.close()
+        self.cluster.stop()
 
 
 def apply_migrations(admin_url: str) -> None:
@@ -114,7 +121,7 @@ class ClusterPool:
     def stop(self) -> None:
         """No server is left, nor any of their files."""
         for made in self._clusters.values():
-            made.cluster.stop()
+            made.stop()
         shutil.rmtree(self._folder)
 
 
