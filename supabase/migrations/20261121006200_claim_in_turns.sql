@@ -54,7 +54,7 @@ security invoker
 set search_path = ''
 begin atomic
     update engine.runs as r set is_early = false
-    where r.ctid = any (array(
+    where r.ctid = any(array(
         select e.ctid from engine.runs as e
         where e.status = 'ready' and e.is_early and e.run_after <= statement_timestamp()
         order by e.run_after

@@ -7,7 +7,7 @@ set lock_timeout = '5s';
 set statement_timeout = '60s';
 
 create table engine.cache_sizes (
-    cache text not null references engine.cache_limits (cache),
+    cache text not null,
     slot smallint not null,
     bytes bigint not null,
     primary key (cache, slot)

@@ -131,6 +131,22 @@ async def test_runs_that_wait_for_another_try_are_not_read_by_claims(chat: Chat)
     assert read <= 2
 
 
+async def test_a_run_stands_apart_from_the_others_until_its_time_has_come(chat: Chat) -> None:
+    early = "select array_agg(is_early order by queued_no) from engine.runs"
+    adas = await burst(chat.ada, 2)
+    claims = await chat.worker.claim()
+    await chat.worker.defer(claims[0], 1000)
+    assert await chat.admin.fetchval(early) == [True, False]
+    await chat.worker.fail(claims[1], retry_after_s=1000)
+    assert await chat.admin.fetchval(early) == [True, True]
+
+    await _let_time_come(chat)
+    assert await chat.admin.fetchval(early) == [True, True]
+    assert sorted(await claimed(chat, 1) + await claimed(chat, 1)) == sorted(adas)
+
+    assert await chat.admin.fetchval(early) == [False, False]
+
+
 async def test_runs_whose_time_has_come_go_before_whoever_came_later(chat: Chat) -> None:
     early = await burst(chat.ada, 60)
     await chat.admin.execute("update engine.runs set run_after = now() + interval '1 hour'")
