@@ -6,6 +6,38 @@
 set lock_timeout = '5s';
 set statement_timeout = '60s';
 
+create function engine.is_schema(p_schema jsonb) returns boolean
+language sql
+immutable
+parallel safe
+security invoker
+set search_path = ''
+begin atomic
+    -- Deeper down a worker looks: what is no schema there costs its function, not the row.
+    select
+        jsonb_typeof(p_schema) = 'object'
+        and jsonb_typeof(coalesce(p_schema -> 'properties', '{}')) = 'object'
+        and jsonb_typeof(coalesce(p_schema -> 'required', '[]')) = 'array'
+        and not exists (
+            select
+            from
+                (select p_schema as value
+                    union all
+                    select p.value
+                    from jsonb_each(
+                        case jsonb_typeof(p_schema -> 'properties')
+                            when 'object' then p_schema -> 'properties' else '{}'
+                        end
+                    ) as p) as s
+            where
+                jsonb_typeof(s.value) not in ('object', 'boolean')
+                or not '["object", "array", "string", "number", "integer", "boolean", "null"]'
+                @> coalesce(s.value -> 'type', '[]')
+        );
+end;
+comment on function engine.is_schema(jsonb) is
+'Whether the value looks like a JSON schema, down to its properties.';
+
 create function engine.is_answer_form(p_form jsonb) returns boolean
 language sql
 immutable
@@ -21,7 +53,7 @@ begin atomic
                 then
                     p_form - array['type', 'json_schema'] = '{}'
                     and coalesce(p_form #>> '{json_schema,name}' ~ '^[a-zA-Z0-9_-]{1,64}$', false)
-                    and coalesce(jsonb_typeof(p_form #> '{json_schema,schema}') = 'object', false)
+                    and coalesce(engine.is_schema(p_form #> '{json_schema,schema}'), false)
                     and coalesce(jsonb_typeof(p_form #> '{json_schema,strict}'), 'boolean') = 'boolean'
                     and coalesce(jsonb_typeof(p_form #> '{json_schema,description}'), 'string') = 'string'
                     and (p_form -> 'json_schema') - array['name', 'schema', 'strict', 'description'] = '{}'
@@ -115,10 +147,10 @@ comment on function engine.is_options(jsonb) is
 
 -- A check constraint runs as whoever writes the row.
 revoke all on function
-engine.is_answer_form(jsonb), engine.is_truncation(jsonb), engine.is_tool_choice(jsonb),
-engine.is_options(jsonb)
+engine.is_schema(jsonb), engine.is_answer_form(jsonb), engine.is_truncation(jsonb),
+engine.is_tool_choice(jsonb), engine.is_options(jsonb)
 from public, anon, authenticated, service_role;
 grant execute on function
-engine.is_answer_form(jsonb), engine.is_truncation(jsonb), engine.is_tool_choice(jsonb),
-engine.is_options(jsonb)
+engine.is_schema(jsonb), engine.is_answer_form(jsonb), engine.is_truncation(jsonb),
+engine.is_tool_choice(jsonb), engine.is_options(jsonb)
 to authenticated, service_role;

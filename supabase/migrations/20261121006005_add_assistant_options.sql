@@ -1,5 +1,6 @@
 -- Purpose:   how an assistant wants its model asked.
--- Guarantee: a user's fallbacks are on the operator's list, as the model itself.
+-- Guarantee: a user's fallbacks are on the operator's list, as the model itself; the operator's own
+--            tools are on no list, and well-formed.
 -- Caller:    whoever writes assistants.
 
 set lock_timeout = '5s';
@@ -24,7 +25,14 @@ declare
     v_fallbacks jsonb := new.options -> 'fallback_models';
 begin
     new.updated_at := pg_catalog.now();
+    if not engine.is_schema(coalesce(new.options #> '{response_format,json_schema,schema}', '{}')) then
+        raise exception 'the schema of response_format is no JSON schema' using errcode = '23514',
+            hint = 'Example: {"type": "object", "properties": {"city": {"type": "string"}}}';
+    end if;
     if not engine.caller_is_browser() then
+        if tg_op = 'INSERT' or new.tools is distinct from old.tools then
+            perform engine.check_tools(new.tools, null);
+        end if;
         return new;
     end if;
     select * into strict v_settings from engine.settings;

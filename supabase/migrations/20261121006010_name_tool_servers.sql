@@ -1,5 +1,6 @@
--- Purpose:   an assistant may name an MCP server of the operator's.
--- Guarantee: by name only, never a URL, a header or a key; a user's assistant, only if the operator's
+-- Purpose:   an assistant may name an MCP server of the operator's, and its own functions have names
+--            and schemas that a model can be given.
+-- Guarantee: a server by name only, never a URL, a header or a key; a user's assistant, only if the operator's
 --            list of tools has `mcp:<name>`.
 -- Caller:    whoever writes assistants.
 
@@ -25,6 +26,10 @@ begin atomic
                         and jsonb_typeof(p_tool #> '{function,name}') = 'string'
                         and (p_tool -> 'function')
                         - array['name', 'description', 'parameters', 'strict'] = '{}'
+                        and coalesce(jsonb_typeof(p_tool #> '{function,description}'), 'null')
+                        in ('string', 'null')
+                        and coalesce(jsonb_typeof(p_tool #> '{function,strict}'), 'null')
+                        in ('boolean', 'null')
                 when 'mcp'
                     then
                         p_tool #>> '{mcp,server}' ~ '^[a-z0-9_-]{1,32}$'
@@ -53,7 +58,9 @@ set search_path = ''
 as $$
 declare
     v_tool jsonb;
+    v_schema jsonb;
     v_kind text;
+    v_twice text;
 begin
     if pg_catalog.jsonb_typeof(p_tools) is distinct from 'array' then
         raise exception 'tools are a list' using errcode = '23514',
@@ -67,7 +74,19 @@ begin
         if engine.is_tool(v_tool) is not true then
             raise exception 'a tool has a known type, and one key of that name with known keys'
                 using errcode = '23514',
-                hint = 'A function has name, description, parameters and strict.';
+                hint = case v_tool ->> 'type'
+                    when 'function' then 'A function has name, description, parameters and strict.'
+                    when 'mcp' then 'An mcp has server, its name in TOOLS_FILE, and allowed_tools, a list.'
+                    else 'Types are function, mcp, file_search and code_interpreter.'
+                end;
+        end if;
+        v_schema := coalesce(v_tool #> '{function,parameters}', '{}');
+        if v_schema not in ('{}', 'null')
+            and (v_schema -> 'type' is distinct from '"object"' or not engine.is_schema(v_schema)) then
+            raise exception 'the parameters of function % are no JSON schema of an object',
+                v_tool #> '{function,name}'
+                using errcode = '23514',
+                hint = 'Example: {"type": "object", "properties": {"city": {"type": "string"}}}';
         end if;
         v_kind := v_tool ->> 'type';
         if v_kind = 'mcp' then
@@ -80,8 +99,19 @@ begin
                 hint = 'Allowed: ' || pg_catalog.array_to_string(p_allowed, ', ');
         end if;
     end loop;
+    select t.value #>> '{function,name}' into v_twice
+    from pg_catalog.jsonb_array_elements(p_tools) t
+    group by 1 having pg_catalog.count(t.value #>> '{function,name}') > 1 limit 1;
+    if v_twice is not null then
+        raise exception 'two functions are called %', v_twice using errcode = '23514',
+            hint = 'The model calls them by their names.';
+    end if;
 end
 $$;
+
+comment on function engine.check_tools(jsonb, text[]) is
+'Returns quietly if each tool is well-formed and, where there is a list, of an allowed type; raises
+23514 otherwise.';
 
 comment on column engine.settings.user_tools is
 'Tool types that an assistant made by a user may name; of MCP servers each one, as mcp:<name>.';

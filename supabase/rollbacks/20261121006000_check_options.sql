@@ -7,3 +7,4 @@ set statement_timeout = '60s';
 
 drop function engine.is_options(jsonb);
 drop function engine.is_answer_form(jsonb), engine.is_truncation(jsonb), engine.is_tool_choice(jsonb);
+drop function engine.is_schema(jsonb);

@@ -66,5 +66,8 @@ begin
 end
 $$;
 
+comment on function engine.check_tools(jsonb, text[]) is
+'Returns quietly if each tool is well-formed and of an allowed type; raises 23514 otherwise.';
+
 comment on column engine.settings.user_tools is
 'Tool types that an assistant made by a user may name.';

@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 
 from tests.support.chat import Chat
+from tests.support.identities import SERVICE
 
 _SCHEMA = {"name": "weather", "schema": {"type": "object"}, "strict": True, "description": "It"}
 _GOOD: list[dict[str, Any]] = [
@@ -21,6 +22,26 @@ _GOOD: list[dict[str, Any]] = [
     {"truncation": {"type": "last_messages", "last_messages": 1}},
     {"truncation": {"type": "max_tokens", "max_tokens": 256, "summarise": True}},
     {"fallback_models": ["offline:demo"], "fallback_after_words": True},
+]
+_SCHEMAS: list[Any] = [
+    {},
+    {"type": "object"},
+    {"type": ["object", "null"], "required": []},
+    {"properties": {"a": {}, "b": True, "type": {"type": "integer"}}},
+]
+_NO_SCHEMAS: list[Any] = [
+    None,
+    [],
+    "object",
+    {"type": "objekt"},
+    {"type": None},
+    {"type": 1},
+    {"type": {}},
+    {"type": ["object", "objekt"]},
+    {"properties": []},
+    {"properties": {"a": "string"}},
+    {"properties": {"a": {"type": "text"}}},
+    {"required": "a"},
 ]
 _BAD: list[Any] = [
     None,
@@ -42,6 +63,10 @@ _BAD: list[Any] = [
     {"response_format": {"type": "json_schema"}},
     {"response_format": {"type": "json_schema", "json_schema": {**_SCHEMA, "name": "a b"}}},
     {"response_format": {"type": "json_schema", "json_schema": {**_SCHEMA, "schema": []}}},
+    *(
+        {"response_format": {"type": "json_schema", "json_schema": {**_SCHEMA, "schema": it}}}
+        for it in _NO_SCHEMAS
+    ),
     {"response_format": {"type": "json_schema", "json_schema": {**_SCHEMA, "strict": 1}}},
     {"response_format": {"type": "json_schema", "json_schema": {**_SCHEMA, "description": 1}}},
     {"response_format": {"type": "json_schema", "json_schema": {**_SCHEMA, "url": "x"}}},
@@ -70,6 +95,24 @@ _BAD: list[Any] = [
     {"fallback_models": ["a:b"] * 9},
     {"fallback_after_words": 1},
 ]
+
+
+@pytest.mark.parametrize("schema", _SCHEMAS, ids=str)
+async def test_what_looks_like_a_schema_is_one(chat: Chat, schema: Any) -> None:
+    assert await chat.admin.fetchval("select engine.is_schema($1)", schema) is True
+    form = {"type": "json_schema", "json_schema": {**_SCHEMA, "schema": schema}}
+    await chat.ada.insert("assistants", name="Mine", options={"response_format": form})
+
+
+@pytest.mark.parametrize("who", ["a user", "the operator"])
+@pytest.mark.parametrize("schema", _NO_SCHEMAS, ids=str)
+async def test_an_answer_of_no_schema_is_refused_and_named(
+    chat: Chat, schema: Any, who: str
+) -> None:
+    writer = chat.ada if who == "a user" else chat.browser(SERVICE)
+    form = {"type": "json_schema", "json_schema": {**_SCHEMA, "schema": schema}}
+    with pytest.raises(asyncpg.CheckViolationError, match="the schema of response_format"):
+        await writer.insert("assistants", name="No", options={"response_format": form})
 
 
 @pytest.mark.parametrize("options", _GOOD, ids=str)
@@ -127,5 +170,64 @@ async def test_a_user_names_an_mcp_server_that_the_operator_lists(chat: Chat) ->
 )
 async def test_a_server_is_named_and_never_described(chat: Chat, server: dict[str, Any]) -> None:
     await chat.configure(user_tools=["mcp:docs"])
-    with pytest.raises(asyncpg.CheckViolationError, match="known keys"):
+    with pytest.raises(asyncpg.CheckViolationError, match="known keys") as refused:
         await chat.ada.insert("assistants", name="No", tools=[{"type": "mcp", "mcp": server}])
+    assert str(refused.value.hint).startswith("An mcp has server")
+
+
+def _function(name: str = "roll", **more: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, **more}}
+
+
+@pytest.mark.parametrize("who", ["a user", "the operator"])
+@pytest.mark.parametrize("parameters", [None, {}, {"type": "object", "properties": {"a": {}}}])
+async def test_a_function_takes_an_object_or_nothing(chat: Chat, parameters: Any, who: str) -> None:
+    writer = chat.ada if who == "a user" else chat.browser(SERVICE)
+    tools = [_function(parameters=parameters), _function("other"), {"type": "file_search"}]
+    assert (await writer.insert("assistants", name="Mine", tools=tools))["tools"] == tools
+
+
+@pytest.mark.parametrize("who", ["a user", "the operator"])
+@pytest.mark.parametrize(
+    ("tools", "said"),
+    [
+        ([_function(parameters={"type": "string"})], 'of function "roll" are no JSON schema'),
+        ([_function(parameters={"properties": {}})], "no JSON schema of an object"),
+        ([_function(parameters=[])], "no JSON schema of an object"),
+        ([_function(parameters="object")], "no JSON schema of an object"),
+        *(
+            ([_function(parameters=it)], "no JSON schema of an object")
+            for it in _NO_SCHEMAS
+            if it is not None
+        ),
+        (
+            [_function(parameters={"type": "object", "properties": {"a": "string"}})],
+            "no JSON schema of an object",
+        ),
+        ([_function(description=1)], "known keys"),
+        ([_function(strict="yes")], "known keys"),
+        ([{"type": "functoin"}], "known keys"),
+        ([_function(), _function("other"), _function(description="x")], "two functions are called"),
+    ],
+    ids=str,
+)
+async def test_what_no_model_can_be_given_is_refused(
+    chat: Chat, tools: Any, said: str, who: str
+) -> None:
+    writer = chat.ada if who == "a user" else chat.browser(SERVICE)
+    with pytest.raises(asyncpg.CheckViolationError, match=said):
+        await writer.insert("assistants", name="No", tools=tools)
+
+
+async def test_the_operator_changes_what_an_older_release_took(chat: Chat) -> None:
+    made = await chat.browser(SERVICE).insert("assistants", name="Old")
+    async with chat.admin.transaction():
+        await chat.admin.execute("alter table public.assistants disable trigger check_assistant")
+        await chat.admin.execute(
+            "update public.assistants set tools = $2 where id = $1", made["id"], [{"type": "x"}]
+        )
+        await chat.admin.execute("alter table public.assistants enable trigger check_assistant")
+    rename = "update public.assistants set name = 'New', tools = $2 where id = $1"
+    await chat.admin.execute(rename, made["id"], [{"type": "x"}])
+    with pytest.raises(asyncpg.CheckViolationError, match="known keys"):
+        await chat.admin.execute(rename, made["id"], [{"type": "y"}])

@@ -145,7 +145,10 @@ async def test_the_operator_is_bound_by_no_list(chat: Chat) -> None:
     await chat.configure(user_assistants_allowed=False)
 
     row = await chat.browser(SERVICE).insert(
-        "assistants", name="Ours", model="openai:o9-pro", tools=[{"type": "mcp", "name": "maps"}]
+        "assistants",
+        name="Ours",
+        model="openai:o9-pro",
+        tools=[{"type": "mcp", "mcp": {"server": "maps"}}],
     )
 
     assert row["user_id"] is None
