@@ -3,8 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import structlog
+
 from backend.domain.assistants import Assistant, FunctionTool
 from backend.ports.tools import ServerTool, Toolbox
+from backend.telemetry.names import TOOL_LEFT_OUT
+from backend.tools.schemas import is_schema
+
+_log = structlog.get_logger()
+_NO_SCHEMA = "the row's parameters of it are no JSON schema of an object"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,4 +32,14 @@ async def run_tools(assistant: Assistant, toolbox: Toolbox) -> RunTools:
     """Return the assistant's tools."""
     server = await toolbox.tools_of(assistant)
     client = {tool.name: tool for tool in assistant.tools if tool.name not in server}
-    return RunTools(server, client)
+    wrong = [name for name, tool in client.items() if not _can_be_told(tool)]
+    if wrong:
+        # One of them would make the model's provider refuse the whole request.
+        _log.warning(TOOL_LEFT_OUT, assistant_id=assistant.id, tools=wrong, why=_NO_SCHEMA)
+    return RunTools(server, {name: it for name, it in client.items() if name not in wrong})
+
+
+def _can_be_told(tool: FunctionTool) -> bool:
+    # Rows of earlier releases may hold anything.
+    told = tool.parameters
+    return isinstance(told, dict) and told.get("type", "object") == "object" and is_schema(told)

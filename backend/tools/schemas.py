@@ -48,6 +48,23 @@ def check(schema: JsonObject) -> None:
     _validator(_key(schema))
 
 
+def is_schema(schema: JsonObject) -> bool:
+    """Whether it is one, be it too much work for us or not; nothing is fetched that it names."""
+    try:
+        return _is_schema(_key({name: it for name, it in schema.items() if name != "$schema"}))
+    except SchemaUnusable:
+        return False
+
+
+@functools.lru_cache(maxsize=512)
+def _is_schema(schema: str) -> bool:
+    try:
+        validator_for(schema, offline=True)
+    except (ValidationError, ValueError, RecursionError):
+        return False
+    return True
+
+
 def _key(schema: JsonObject) -> str:
     try:
         return json.dumps(schema)
