@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode
 COMPATIBLE = "compatible"
 """The prefix of the models of a server that has no name."""
 _SERVER = re.compile(r"[a-z0-9_-]{1,40}")
+_ANY_SERVER = re.compile(r"[^\s:/]{1,40}")
 _ANY_MODEL = re.compile(r"\S{1,240}")
 _MODEL = re.compile(r"[a-z0-9_-]+:\S{1,200}")
 
@@ -23,7 +24,7 @@ def address(url: str) -> str:
         ValueError: It is none.
     """
     if not (url.startswith(("http://", "https://")) and urlsplit(url).netloc):
-        raise ValueError("it is no address: http:// or https:// and a host")
+        raise ValueError("it is no address, which begins with http:// or https:// and a host")
     return url
 
 
@@ -33,6 +34,12 @@ def _pairs(text: str, name: re.Pattern[str], form: str) -> Iterator[tuple[str, s
         if not (is_pair and right and name.fullmatch(left)):
             raise ValueError(f"it is no list of {form}, with commas between them")
         yield left, right
+
+
+def _server(name: str) -> str:
+    if not _SERVER.fullmatch(name):
+        raise ValueError("the name of a server has 1 to 40 of a-z (no capitals), 0-9, - and _")
+    return name
 
 
 def without_blanks(value: Any) -> Any:
@@ -90,9 +97,10 @@ class ModelSettings(BaseSettings):
     def _are_servers(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        if value.startswith(("http://", "https://")) and "," not in value:
-            return {COMPATIBLE: address(value)}
-        return {name: address(url) for name, url in _pairs(value, _SERVER, "name=address")}
+        if "," not in value and (value.startswith(("http://", "https://")) or "=" not in value):
+            return {COMPATIBLE: address(value)} if value.strip() else {}
+        pairs = _pairs(value, _ANY_SERVER, "name=address")
+        return {_server(name): address(url) for name, url in pairs}
 
     @field_validator("model_aliases", mode="before")
     @classmethod

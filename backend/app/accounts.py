@@ -65,8 +65,30 @@ def accounts(settings: Settings, database: Gateway | None = None) -> Mapping[str
     if COMPATIBLE not in servers and settings.compatible_api_key:
         named = settings.compatible_api_key.get_secret_value().split(",")
         if not all(it.partition("=")[0].strip() in servers for it in named if it.strip()):
-            raise SettingsInvalid("COMPATIBLE_API_KEY: of named servers each key is name=key.")
+            # What stands before a = may be half a key.
+            known = f"known from COMPATIBLE_BASE_URL: {', '.join(sorted(servers)) or 'none'}"
+            raise SettingsInvalid(f"COMPATIBLE_API_KEY: each key is name=key of a server; {known}.")
     return {**dict(_hosted(settings, database)), **dict(_compatible(settings))}
+
+
+def prefixes(settings: Settings) -> frozenset[str]:
+    """Return what model ids may begin with here, with keys or without."""
+    return frozenset({OFFLINE, COMPATIBLE, *HOSTED, *settings.compatible_base_url})
+
+
+def check_limits(settings: Settings) -> None:
+    """Return quietly if each limit is one of a provider that there may be.
+
+    Raises:
+        SettingsInvalid: One is not, and would limit nothing.
+    """
+    known = prefixes(settings)
+    for rate in settings.model_limits:
+        if rate.provider not in known:
+            raise SettingsInvalid(
+                f"MODEL_LIMITS: no provider is called {rate.provider!r}; "
+                f"known are {', '.join(sorted(known))}."
+            )
 
 
 def open_provider(

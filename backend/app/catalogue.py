@@ -57,8 +57,9 @@ class PrefixCatalogue:
             return f"{model!r} names its provider alone."
         if variable := variable_of(prefix):
             return f"No provider serves {prefix!r} here: set {variable}."
-        near = get_close_matches(prefix, {*self._providers, *HOSTED, COMPATIBLE})
-        return f"No provider is called {prefix!r}.{_near(near)}"
+        there_are = sorted({*self._providers, *HOSTED, COMPATIBLE})
+        near = get_close_matches(prefix, there_are)
+        return f"No provider is called {prefix!r}.{_near(near)} There are: {', '.join(there_are)}."
 
 
 def _near(found: Iterable[str]) -> str:

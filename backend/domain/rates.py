@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 _PART = re.compile(r"([1-9][0-9]{0,11})(rpm|tpm)")
+_FORM = "it is no list of provider:name=500rpm/200000tpm, with commas between them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,11 @@ class Rate:
     """Which ones share it: ids in which `*` stands for anything."""
     requests: float | None = None
     tokens: float | None = None
+
+    @property
+    def provider(self) -> str:
+        """Whose models they are."""
+        return self.models.partition(":")[0]
 
     def concerns(self, model: str) -> bool:
         """Whether a `provider:name` is among the models."""
@@ -33,10 +39,12 @@ def parse_rates(text: str) -> Sequence[Rate]:
 
 def _rate(text: str) -> Rate:
     models, _, rates = text.partition("=")
+    if not re.fullmatch(r"[a-z0-9_-]+:\S{1,200}", models) or not rates.strip():
+        raise ValueError(_FORM)
     found = [_PART.fullmatch(it.strip()) for it in rates.split("/")]
     counts = {it[2]: float(it[1]) for it in found if it}
-    if not re.fullmatch(r"[a-z0-9_-]+:\S{1,200}", models) or len(counts) != len(found):
+    if len(counts) != len(found):
         raise ValueError(
-            "it is no list of provider:name=500rpm/200000tpm, with commas between them"
+            f"{_FORM}: at {models}, each rate is a whole number from 1 on with its unit"
         )
     return Rate(models, counts.get("rpm"), counts.get("tpm"))

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from backend.app.accounts import HOSTED, accounts
 from backend.app.catalogue import PrefixCatalogue
-from backend.app.models import catalogue
+from backend.app.models import catalogue, open_models
 from backend.devkit.offline_model import OfflineModel
 from backend.domain.successors import successors
 from backend.errors import ModelNotFound, SettingsInvalid
@@ -21,6 +21,7 @@ from backend.ports.clock import SystemClock
 from backend.ports.models import ModelCatalogue
 from backend.settings import Settings
 from tests.support.processes import ROOT
+from tests.support.scripted_gateway import ScriptedGateway
 
 _OFFLINE = OfflineModel(SystemClock())
 
@@ -61,7 +62,10 @@ def test_a_retired_model_leads_to_its_successor_and_is_told_once() -> None:
     [
         ("opnai:gpt-6-luna", "No provider is called 'opnai'. Near: openai."),
         ("antropic:claude-opus-5", "No provider is called 'antropic'. Near: anthropic."),
-        ("zzz:model", "No provider is called 'zzz'."),
+        (
+            "zzz:model",
+            "No provider is called 'zzz'. There are: anthropic, compatible, mistral, offline, openai.",
+        ),
         ("anthropic:claude-opus-5", "No provider serves 'anthropic' here: set ANTHROPIC_API_KEY."),
         ("compatible:llama3.2", "No provider serves 'compatible' here: set COMPATIBLE_BASE_URL."),
         ("openai:", "'openai:' names its provider alone."),
@@ -121,9 +125,28 @@ def test_an_own_server_takes_no_name_of_a_provider() -> None:
         made(compatible_base_url="openai=http://localhost/v1")
 
 
-@pytest.mark.parametrize("keys", ["sk-x", "vlm=sk-x", "vllm=sk-x,sk-y"])
+@pytest.mark.parametrize("limits", ["opnai:*=60rpm", "openai:*=9rpm,olama:*=60rpm"])
+async def test_a_limit_of_no_provider_is_refused_at_the_start(limits: str) -> None:
+    settings = Settings(model_limits=limits, compatible_base_url="ollama=http://localhost/v1")
+    known = "anthropic, compatible, mistral, offline, ollama, openai"
+    with pytest.raises(SettingsInvalid, match=f"MODEL_LIMITS: .*; known are {known}"):
+        async with open_models(settings, SystemClock(), ScriptedGateway()):
+            pass
+
+
+async def test_a_limit_of_a_provider_without_a_key_is_none_of_nobody() -> None:
+    settings = Settings(
+        model_limits="mistral:*=9rpm,ollama:*=9rpm",
+        compatible_base_url="ollama=http://localhost/v1",
+    )
+    async with open_models(settings, SystemClock(), ScriptedGateway()):
+        pass
+
+
+@pytest.mark.parametrize("keys", ["sk-x", "vlm=sk-x", "vllm=sk-x,sk-y", "sk-x=="])
 def test_a_key_of_no_server_is_refused_without_being_shown(keys: str) -> None:
-    with pytest.raises(SettingsInvalid, match="COMPATIBLE_API_KEY") as raised:
+    said = "COMPATIBLE_API_KEY: .* known from COMPATIBLE_BASE_URL: vllm"
+    with pytest.raises(SettingsInvalid, match=said) as raised:
         made(compatible_base_url="vllm=http://localhost/v1", compatible_api_key=keys)
     assert "sk-" not in str(raised.value)
 

@@ -23,6 +23,11 @@ def test_anything_else_is_refused(text: str) -> None:
         parse_rates(text)
 
 
+def test_a_rate_that_is_none_is_named() -> None:
+    with pytest.raises(ValueError, match=r"at openai:\*, each rate is a whole number from 1 on"):
+        parse_rates("mistral:*=9tpm,openai:*=0rpm")
+
+
 def test_a_star_stands_for_anything_and_case_counts() -> None:
     rate = Rate("openai:gpt-6-*", 1)
     assert rate.concerns("openai:gpt-6-luna")

@@ -190,11 +190,23 @@ def test_own_servers_have_an_address_or_names_and_addresses(
     assert settings.load().compatible_base_url == found
 
 
-@pytest.mark.parametrize("told", ["a=b", "Ollama=http://x/v1", "http://x/v1,http://y/v1", "a="])
-def test_what_is_no_list_of_servers_is_refused(monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ("a=b", "http:// or https://"),
+        ("localhost:11434", "it is no address, which begins with http:// or https://"),
+        ("Ollama=http://x/v1", "no capitals"),
+        ("http://x/v1,http://y/v1", "it is no list of name=address"),
+        ("a=http://x/v1,http://y/v1", "it is no list of name=address"),
+        ("a=", "it is no list of name=address"),
+    ],
+)
+def test_what_is_no_list_of_servers_is_refused(
+    monkeypatch: pytest.MonkeyPatch, told: str, said: str
+) -> None:
     monkeypatch.setenv("DATABASE_URL", URL)
     monkeypatch.setenv("COMPATIBLE_BASE_URL", told)
-    with pytest.raises(SettingsInvalid, match="COMPATIBLE_BASE_URL"):
+    with pytest.raises(SettingsInvalid, match=f"COMPATIBLE_BASE_URL: .*{said}"):
         settings.load()
 
 
