@@ -8,7 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from types import SimpleNamespace
-from typing import Annotated, Any, NotRequired, cast, get_type_hints
+from typing import Annotated, Any, NotRequired, cast, get_type_hints, overload
 
 from pydantic import ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
@@ -54,6 +54,8 @@ class PythonTool:
         Raises:
             ToolMalformed: There is no schema for it.
         """
+        if not callable(function):
+            raise ToolMalformed("@tool takes its words by their names: @tool(name=…, timeout_s=…)")
         self._function = function
         self.traits = traits
         self.open_to_users = open_to_users
@@ -61,6 +63,7 @@ class PythonTool:
         name = name or function.__name__
         if not NAME.fullmatch(name):
             raise ToolMalformed(f"{name!r} is no name of a tool: {NAME.pattern}")
+        _check_traits(name, traits)
         try:
             hints = _hints(function)
             self._context = _context_parameter(hints)
@@ -99,7 +102,21 @@ class PythonTool:
             raise ToolRefused("; ".join(said)) from None
 
 
+@overload
+def tool(function: Callable[..., Any], /) -> PythonTool: ...
+@overload
 def tool(
+    *,
+    name: str | None = None,
+    timeout_s: float = ...,
+    attempts: int = ...,
+    is_repeatable: bool = ...,
+    fresh_s: float = ...,
+    open_to_users: bool = ...,
+) -> Callable[[Callable[..., Any]], PythonTool]: ...
+def tool(  # noqa: PLR0913 - the words of ToolTraits, and one that Python puts there itself
+    function: Callable[..., Any] | None = None,
+    /,
     *,
     name: str | None = None,
     timeout_s: float = _DEFAULT.timeout_s,
@@ -107,14 +124,27 @@ def tool(
     is_repeatable: bool = _DEFAULT.is_repeatable,
     fresh_s: float = _DEFAULT.fresh_s,
     open_to_users: bool = False,
-) -> Callable[[Callable[..., Any]], PythonTool]:
-    """Return a decorator that makes a typed function a tool; its words are those of ToolTraits."""
+) -> PythonTool | Callable[[Callable[..., Any]], PythonTool]:
+    """Return a decorator that makes a typed function a tool; its words are those of ToolTraits.
+
+    Without words `@tool` does the same as `@tool()`.
+    """
     traits = ToolTraits(timeout_s, attempts, is_repeatable, fresh_s)
 
     def decorate(function: Callable[..., Any]) -> PythonTool:
         return PythonTool(function, name=name, traits=traits, open_to_users=open_to_users)
 
-    return decorate
+    return decorate if function is None else decorate(function)
+
+
+def _check_traits(name: str, traits: ToolTraits) -> None:
+    wrong = {
+        "timeout_s must be more than 0": not traits.timeout_s > 0,
+        "attempts must be 1 or more": traits.attempts < 1,
+        "fresh_s must not be less than 0": not traits.fresh_s >= 0,
+    }
+    if said := [rule for rule, is_broken in wrong.items() if is_broken]:
+        raise ToolMalformed(f"{name} cannot be a tool: {', '.join(said)}")
 
 
 class _Untitled(GenerateJsonSchema):

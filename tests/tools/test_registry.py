@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from backend.ports.tools import ToolContext
 from backend.tools.invocation import ToolOutcome
-from backend.tools.registry import ToolMalformed, tool
+from backend.tools.registry import PythonTool, ToolMalformed, tool
 from tests.tools.calling import call, context
 
 
@@ -192,3 +192,22 @@ async def test_a_check_of_the_functions_own_speaks_to_the_model() -> None:
 
     assert "number: Value error, it is odd" in str((await call(halve, number=3)).output)
     assert (await call(halve, number=4)).output == 2
+
+
+def test_a_decorator_without_words_needs_no_parentheses() -> None:
+    @tool
+    def plain(number: int) -> int:
+        """Say it."""
+        return number
+
+    assert isinstance(plain, PythonTool)
+    assert plain.definition.description == "Say it."
+    assert plain(4) == 4
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"timeout_s": 0}, {"timeout_s": -1}, {"attempts": 0}, {"fresh_s": -1}]
+)
+def test_times_and_attempts_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ToolMalformed, match=next(iter(wrong))):
+        tool(name="it", **wrong)(lambda: None)
