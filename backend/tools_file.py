@@ -2,7 +2,8 @@
 
 Only this file holds addresses, headers and programs; rows name what stands in it. In headers, in
 the query and in the environment of a program `${NAME}` is a variable of the environment and
-`${file:/path}` what a file holds, which is read again before each use.
+`${file:/path}` what a file holds, which is read again before each use. Relative paths begin in the
+folder of the file.
 """
 
 import json
@@ -31,6 +32,7 @@ HeaderName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9!#$%&'*+.^_`|
 Filled: TypeAlias = Callable[[], Mapping[str, str]]
 _SECRET = re.compile(r"\$\{(file:)?([^}]*)\}")
 _FORM = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+_ADDRESS = "it must be an address: http:// or https:// and a host, with no user and no fragment"
 
 
 class Entry(BaseModel):
@@ -41,7 +43,8 @@ class Entry(BaseModel):
     open_to_users: bool = False
     """Assistants that users made may use it, too."""
     optional: bool = False
-    """Assistants do without it while it cannot be reached; else their runs wait and fail."""
+    """Assistants do without it while it cannot be reached, or lacks a secret; else their runs wait
+    and fail, and a worker does not start."""
     timeout_s: float = Field(default=30.0, gt=0, le=600)
     """Of one call."""
     attempts: int = Field(default=2, ge=1, le=10)
@@ -75,7 +78,7 @@ class ServerEntry(Entry):
     environment: dict[str, str] = Field(default_factory=dict, repr=False)
     """Of the program, beside what a shell needs."""
     folder: Path | None = None
-    """In which the program is started."""
+    """In which the program is started; that of the tools file, where nothing is said."""
     tools: tuple[str, ...] | None = None
     """By the server's names for them; all, where nothing is said."""
 
@@ -110,30 +113,36 @@ def read_tools_file(path: Path | None) -> ToolsFile:
         given = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         return ToolsFile.model_validate(given)
     except OSError as error:
-        raise SettingsInvalid(f"TOOLS_FILE cannot be read: {type(error).__name__}.") from None
+        why = error.strerror or type(error).__name__
+        raise SettingsInvalid(f"TOOLS_FILE: {path.absolute()} cannot be read: {why}.") from None
     except ValidationError as invalid:
-        said = (f"{_place(it['loc'])}: {it['msg']}" for it in invalid.errors())
+        said = (f"{_place(it['loc'])}: {_mistake(it)}" for it in invalid.errors())
         raise SettingsInvalid(f"TOOLS_FILE: {'; '.join(said)}") from None
     except (ValueError, RecursionError):
         kind = "JSON" if path.suffix == ".json" else "TOML"
-        raise SettingsInvalid(f"TOOLS_FILE is no {kind}.") from None
+        raise SettingsInvalid(f"TOOLS_FILE: {path.absolute()} is no {kind}.") from None
 
 
-def filled(given: Mapping[str, str], place: str) -> Filled:
+def filled(given: Mapping[str, str], place: str, folder: Path = Path()) -> Filled:
     """Return a function that returns the values with the secrets that they name.
+
+    Args:
+        given: As the file has them.
+        place: In the file.
+        folder: Where relative paths begin.
 
     Raises:
         SettingsInvalid: A variable is not set, or a file cannot be read.
     """
-    parts = {name: _parts(value, f"{place}.{name}") for name, value in given.items()}
+    parts = {name: _parts(value, f"{place}.{name}", folder) for name, value in given.items()}
     return lambda: {name: "".join(it() for it in value) for name, value in parts.items()}
 
 
-def _parts(value: str, place: str) -> list[Callable[[], str]]:
+def _parts(value: str, place: str, folder: Path) -> list[Callable[[], str]]:
     found: list[Callable[[], str]] = []
     end = 0
     for secret in _SECRET.finditer(value):
-        found += [_said(value[end : secret.start()]), _secret(secret, place)]
+        found += [_said(value[end : secret.start()]), _secret(secret, place, folder)]
         end = secret.end()
     return [*found, _said(value[end:])]
 
@@ -142,9 +151,9 @@ def _said(text: str) -> Callable[[], str]:
     return lambda: text
 
 
-def _secret(secret: re.Match[str], place: str) -> Callable[[], str]:
+def _secret(secret: re.Match[str], place: str, folder: Path) -> Callable[[], str]:
     if secret[1]:
-        return _KeptFile(Path(secret[2]), place)
+        return _KeptFile(folder.absolute() / secret[2], place)
     value = os.environ.get(secret[2])
     if not value:
         raise SettingsInvalid(f"TOOLS_FILE: {place}: {secret[2]} is not set.")
@@ -169,6 +178,22 @@ class _KeptFile:
 
     def _read(self) -> str:
         return self._path.read_text("utf-8").strip()
+
+
+def _mistake(found: Any) -> str:
+    """Return what is wrong there, in the words of the file's author and without the value."""
+    kind, location = found["type"], found["loc"]
+    if kind == "extra_forbidden":
+        forms: Mapping[Any, type[BaseModel]] = {"apis": ApiEntry, "servers": ServerEntry}
+        known = (forms[location[0]] if len(location) > 1 else ToolsFile).model_fields
+        return f"unknown key; known are {', '.join(sorted(known))}"
+    if kind == "tuple_type":
+        return 'it must be a list of strings, such as ["one", "two"]'
+    if kind == "string_pattern_mismatch" and location[-1] in ("url", "base_url"):
+        return _ADDRESS
+    if kind == "string_pattern_mismatch" and location[2:] == ("[key]",):
+        return "a name has 1 to 32 of a-z, 0-9, - and _"
+    return str(found["msg"]).removeprefix("Value error, ")
 
 
 def _place(location: tuple[Any, ...]) -> str:

@@ -42,3 +42,12 @@ class HttpClient(Protocol):
             ToolUnavailable: No answer, or not in time.
         """
         ...
+
+    async def check(self, url: str) -> None:
+        """Return quietly if the host of the URL may be connected to; it is not asked.
+
+        Raises:
+            ToolRefused: It may not; the message says what the operator can do about it.
+            ToolUnavailable: It has no address now.
+        """
+        ...

@@ -1,19 +1,20 @@
 """Which of all tools an assistant may use."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import structlog
 
 from backend.domain.assistants import Assistant, ToolServer
-from backend.errors import ToolUnavailable
+from backend.errors import ToolRefused, ToolUnavailable
 from backend.ports.tools import ServerTool, ToolSource
 from backend.telemetry.names import TOOL_LEFT_OUT, TOOLS_UNREACHABLE
 from backend.tools.foreign import ForeignTool, foreign_tools
 
 _log = structlog.get_logger()
 _MOST_OF_A_SERVER = 128
+_MISSING = "TOOLS_FILE names it, and there is no such one that models can use"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,26 @@ class OfferedServer:
     open_to_users: bool = False
     is_optional: bool = False
     """An assistant does without it while it cannot be reached."""
+    wanted: frozenset[str] = frozenset()
+    """What the operator says that it has, by its own names."""
+    check: Callable[[], Awaitable[None]] | None = None
+    """Returns if it may be asked, else raises ToolRefused or ToolUnavailable."""
+
+
+class NoSource:
+    """A ToolSource in place of one that cannot be made here."""
+
+    def __init__(self, why: str) -> None:
+        """Ready; `why` is told to whoever asks."""
+        self._why = why
+
+    async def tools(self) -> Mapping[str, ServerTool]:
+        """Return none.
+
+        Raises:
+            ToolUnavailable: Always.
+        """
+        raise ToolUnavailable(self._why)
 
 
 class OfferedTools:
@@ -63,6 +84,7 @@ class OfferedTools:
         self._servers = servers or {}
         self._apis = apis or {}
         self._known: dict[str, tuple[Mapping[str, ServerTool], Mapping[str, ForeignTool]]] = {}
+        self._away: set[str] = set()
 
     async def tools_of(self, assistant: Assistant) -> Mapping[str, ServerTool]:
         """Return them by the name that the model calls them by.
@@ -86,10 +108,17 @@ class OfferedTools:
         found: dict[str, Offered | Unavailable] = dict(self._functions)
         for owner, server in {**self._servers, **self._apis}.items():
             try:
-                theirs = self._foreign(owner, await server.source.tools())
+                if server.check:
+                    await server.check()
+            except (ToolUnavailable, ToolRefused) as refused:
+                found[owner] = Unavailable(str(refused))
+            try:
+                theirs = self._foreign(owner, server, await server.source.tools())
             except ToolUnavailable as away:
-                found[owner] = Unavailable(str(away))
+                found.setdefault(owner, Unavailable(str(away)))
                 continue
+            for name in _missing(server, theirs):
+                found[f"{owner}_{name}"] = Unavailable(_MISSING)
             found |= {name: Offered(tool, server.open_to_users) for name, tool in theirs.items()}
         return found
 
@@ -116,19 +145,32 @@ class OfferedTools:
 
     async def _theirs(self, owner: str, server: OfferedServer) -> Mapping[str, ForeignTool]:
         try:
-            return self._foreign(owner, await server.source.tools())
+            theirs = await server.source.tools()
         except ToolUnavailable:
-            _log.warning(TOOLS_UNREACHABLE, server=owner)
+            # Every run asks again: one line until it is back.
+            if owner not in self._away:
+                _log.warning(TOOLS_UNREACHABLE, server=owner)
+            self._away.add(owner)
             if server.is_optional:
                 return {}
             raise
+        self._away.discard(owner)
+        return self._foreign(owner, server, theirs)
 
-    def _foreign(self, owner: str, theirs: Mapping[str, ServerTool]) -> Mapping[str, ForeignTool]:
+    def _foreign(
+        self, owner: str, server: OfferedServer, theirs: Mapping[str, ServerTool]
+    ) -> Mapping[str, ForeignTool]:
         # A source returns the very same list for as long as nothing has changed.
         known = self._known.get(owner)
         if known is None or known[0] is not theirs:
             known = self._known[owner] = (theirs, foreign_tools(owner, theirs))
+            if missing := _missing(server, known[1]):
+                _log.warning(TOOL_LEFT_OUT, server=owner, missing=missing, why=_MISSING)
         return known[1]
+
+
+def _missing(server: OfferedServer, theirs: Mapping[str, ForeignTool]) -> Sequence[str]:
+    return sorted(server.wanted - {tool.own_name for tool in theirs.values()})
 
 
 def _may(assistant: Assistant, offered: Offered | OfferedServer) -> bool:

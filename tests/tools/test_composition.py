@@ -1,6 +1,7 @@
 """All tools put together from the settings, and what `assistants tools` says of them."""
 
 import json
+import shutil
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from backend.app.tools import open_fetcher, open_toolbox
@@ -17,7 +19,7 @@ from backend.errors import SettingsInvalid, ToolRefused
 from backend.ports.clock import SystemClock
 from backend.ports.tools import ServerTool
 from backend.tool_settings import ToolSettings
-from backend.tools.toolbox import OfferedTools
+from backend.tools.toolbox import OfferedTools, Unavailable
 from tests.support.scripted_gateway import ScriptedGateway
 from tests.tools.calling import call
 from tests.tools.pets import PETS, pets
@@ -94,6 +96,14 @@ async def test_functions_of_the_operators_modules_are_tools(
             "from backend.tools.registry import tool\n@tool()\ndef f(x): ...",
             "f cannot be a tool: parameter x has no type",
         ),
+        (
+            "from backend.tools.registry import tool\n@tool(timeout_s=0, attempts=0)\ndef f(): ...",
+            "f cannot be a tool: timeout_s must be more than 0, attempts must be 1 or more",
+        ),
+        (
+            "from backend.tools.registry import tool\n@tool('f')\ndef f(): ...",
+            "@tool takes its words by their names",
+        ),
     ],
 )
 async def test_a_module_that_is_wrong_is_named_at_the_start(
@@ -154,7 +164,10 @@ async def test_the_weather_is_asked_where_the_settings_say(server: WebServer) ->
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        ({"apis": {"pets": {"document": "none.json"}}}, "the document of pets: it cannot be read"),
+        (
+            {"apis": {"pets": {"document": "none.json"}}},
+            "pets: .*/none.json cannot be read: No such",
+        ),
         ({"apis": {"pets": {"document": "tools.json"}}}, "the document of pets: it does not say"),
         (
             {"servers": {"x": {"url": "https://x.test", "headers": {"a": "${NOT_THERE}"}}}},
@@ -169,6 +182,89 @@ async def test_what_is_wrong_in_the_file_is_named_at_the_start(
     with pytest.raises(SettingsInvalid, match=said):
         async with opened(tools_file=file_of(tmp_path, **parts)):
             pass
+
+
+@pytest.mark.parametrize("parts", ["apis", "servers"])
+async def test_what_is_optional_is_left_out_where_a_secret_is_missing(
+    tmp_path: Path, parts: str
+) -> None:
+    (tmp_path / "pets.json").write_text(json.dumps(PETS), "utf-8")
+    one = {"document": "pets.json"} if parts == "apis" else {"url": "https://x.test"}
+    entry = {**one, "headers": {"a": "${file:/nonexistent/key}"}}
+    with pytest.raises(SettingsInvalid, match="/nonexistent/key cannot be read"):
+        async with opened(tools_file=file_of(tmp_path, **{parts: {"x": entry}})):
+            pass
+    file = file_of(tmp_path, **{parts: {"x": {**entry, "optional": True}}})
+    with structlog.testing.capture_logs() as lines:
+        async with opened(tools_file=file) as box:
+            assert await tools(box, "x_getPet", servers=[ToolServer("x")]) == {}
+            found = (await box.everything())["x"]
+    assert isinstance(found, Unavailable)
+    assert found.why == f"TOOLS_FILE: {parts}.x.headers.a: /nonexistent/key cannot be read."
+    assert ("tool.left_out", "x", found.why) in [
+        (line["event"], line["server"], line.get("why")) for line in lines
+    ]
+
+
+async def test_paths_of_the_file_begin_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "pets.json").write_text(json.dumps(PETS), "utf-8")
+    shutil.copy(ROOT / "tests/tools/mcp_program.py", tmp_path / "own" / "mountains.py")
+    file_of(
+        tmp_path / "own",
+        apis={"pets": {"document": "pets.json"}},
+        servers={"it": {"command": [sys.executable, "mountains.py"]}},
+    )
+    monkeypatch.chdir(tmp_path)
+    async with opened(tools_file=Path("own/tools.json")) as box:
+        found = await tools(box, "pets_getPet", servers=[ToolServer("it", ("measure",))])
+    assert set(found) == {"pets_getPet", "it_measure"}
+
+
+async def test_a_name_that_an_api_or_a_server_does_not_have_is_told(tmp_path: Path) -> None:
+    (tmp_path / "pets.json").write_text(json.dumps(PETS), "utf-8")
+    program = {"command": [sys.executable, "-m", "tests.tools.mcp_program"], "folder": str(ROOT)}
+    file = file_of(
+        tmp_path,
+        apis={"pets": {"document": "pets.json", "operations": ["getPet", "getPett"]}},
+        servers={"mountains": {**program, "tools": ["measure", "mesure"]}},
+    )
+    with structlog.testing.capture_logs() as lines:
+        async with opened(tools_file=file) as box:
+            for _ in range(3):
+                await tools(box, "pets_getPet", servers=[ToolServer("mountains")])
+            found = await box.everything()
+    wrong = {name for name, it in found.items() if isinstance(it, Unavailable)}
+    assert {"pets_getPett", "mountains_mesure"} <= wrong
+    assert {"pets_getPet", "mountains_measure"} <= found.keys() - wrong
+    told = [(line["server"], line["missing"]) for line in lines if "missing" in line]
+    assert told == [("pets", ["getPett"]), ("mountains", ["mesure"])]
+
+
+@pytest.mark.parametrize("parts", ["apis", "servers"])
+async def test_a_private_host_is_named_with_the_setting_that_allows_it(
+    server: WebServer, tmp_path: Path, parts: str
+) -> None:
+    document = json.dumps(pets(servers=[{"url": server.url}]))
+    (tmp_path / "pets.json").write_text(document, "utf-8")
+    Peer(server, tool("it"))
+    one = {"document": "pets.json"} if parts == "apis" else {"url": f"{server.url}/mcp"}
+    file = file_of(tmp_path, **{parts: {"x": one}})
+    with structlog.testing.capture_logs() as lines:
+        async with opened(tools_file=file) as box:
+            found = (await box.everything())["x"]
+            if parts == "apis":
+                await call((await tools(box, "x_getPet"))["x_getPet"], petId="1", **{"X-Key": "k"})  # type: ignore[arg-type]
+    assert isinstance(found, Unavailable)
+    assert found.why.startswith(f"127.0.0.1:{server.port}: ")
+    assert "TOOLS_PRIVATE_HOSTS" in found.why
+    refused = [line for line in lines if line["event"] == "host.refused"]
+    assert {(line["host"], line["port"]) for line in refused} == {("127.0.0.1", server.port)}
+    assert all("TOOLS_PRIVATE_HOSTS" in line["why"] for line in refused)
+    async with opened(tools_file=file, tools_private_hosts=(server.url[7:],)) as box:
+        assert "x" not in await box.everything()
 
 
 async def test_a_private_host_that_is_none_is_named() -> None:

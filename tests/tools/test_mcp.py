@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import structlog
 import uvicorn
 
 from backend.errors import ToolUnavailable
@@ -146,6 +147,56 @@ async def test_a_program_that_is_not_there_is_unavailable() -> None:
         async with tools_of(way) as made:
             with pytest.raises(ToolUnavailable):
                 await made.tools()
+
+
+WORDS: dict[str, tuple[AsProgram, str]] = {
+    "a command that is not there": (
+        AsProgram("/nonexistent/server", folder=Path("/tmp")),
+        "/nonexistent/server cannot be started in /tmp: No such file or directory",
+    ),
+    "a file that is not there": (
+        AsProgram(sys.executable, ("none.py",), folder=Path("/tmp")),
+        f"{sys.executable}: can't open file '/tmp/none.py': [Errno 2] No such file or directory",
+    ),
+    "an end without a word": (
+        AsProgram(sys.executable, ("-c", "pass")),
+        "it has ended, or speaks no MCP, and says nothing on standard error",
+    ),
+    "secrets and signs": (
+        AsProgram(
+            sys.executable,
+            (
+                "-c",
+                "import os; raise SystemExit(f\"\x1b[1mno {os.environ['K']} {os.environ['K'][8:14]}\")",
+            ),
+            {"K": "https://s3cret@host.test"},
+        ),
+        "?[1mno *** ***",
+    ),
+    "a secret that begins before the end": (
+        AsProgram(
+            sys.executable,
+            ("-c", "import os, sys; sys.stderr.write(os.environ['K'] * 20000)"),
+            {"K": "s3cret-s3cret"},
+        ),
+        "it has ended, or speaks no MCP, and says nothing on standard error",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", WORDS)
+async def test_the_log_says_once_why_a_program_does_not_start(kind: str) -> None:
+    way, said = WORDS[kind]
+    clock = ManualClock()
+    made = McpTools(Server("mountains", way), clock)
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(2):
+            with pytest.raises(ToolUnavailable) as raised:
+                await made.tools()
+            await clock.advance(60)
+        await made.close()
+    assert [line["said"] for line in lines if line["event"] == "tools.unreachable"] == [said]
+    assert said not in str(raised.value)
 
 
 async def test_the_operator_may_leave_some_tools_out() -> None:

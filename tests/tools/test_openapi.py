@@ -426,6 +426,9 @@ class NoHttp:
     async def send(self, request: HttpRequest) -> HttpAnswer:
         raise ToolUnavailable(request.url)
 
+    async def check(self, url: str) -> None:
+        raise ToolUnavailable(url)
+
 
 def tools_in(api: Api, document: Any) -> Mapping[str, ServerTool]:
     """Return the operations of the document."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import pytest
+import structlog
 
 from backend.domain.assistants import Assistant, FunctionTool, ToolServer
 from backend.domain.ids import AssistantId
@@ -137,3 +138,16 @@ async def test_a_server_that_is_away_fails_the_run_unless_it_is_optional() -> No
         await box.tools_of(assistant("roll", servers=[ToolServer("docs")]))
     box = toolbox(docs=OfferedServer(away, is_optional=True))
     assert set(await box.tools_of(assistant("roll", servers=[ToolServer("docs")]))) == {"roll"}
+
+
+async def test_the_log_says_once_that_a_server_is_away_and_again_when_it_is_away_again() -> None:
+    server = Server("search")
+    box = toolbox(docs=OfferedServer(server, is_optional=True))
+    told = []
+    for is_away in (True, True, False, True, True):
+        server.is_away = is_away
+        with structlog.testing.capture_logs() as lines:
+            await box.tools_of(assistant(servers=[ToolServer("docs")]))
+        told.append([line["event"] for line in lines])
+    away = ["tools.unreachable"]
+    assert told == [away, [], [], away, []]

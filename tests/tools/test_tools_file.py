@@ -72,9 +72,38 @@ def test_a_mistake_is_named_without_what_stands_there(tmp_path: Path, kind: str)
     assert raised.value.__cause__ is None
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingsInvalid, match="TOOLS_FILE cannot be read"):
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = f"TOOLS_FILE: {tmp_path}/none.toml cannot be read: No such file or directory"
+    with pytest.raises(SettingsInvalid, match=said):
         read_tools_file(tmp_path / "none.toml")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsInvalid, match=said):
+        read_tools_file(Path("none.toml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[servers.x]\ncommand = 'python m.py'", r"servers.x.command: it must be a list of str"),
+        ("[servers.x]\nbase = 1\nurl = 'http://a'", r"x.base: unknown key; known are attempts, c"),
+        ("[apis.x]\ntool = 1\ndocument = 'a'", r"x.tool: unknown key; known are .*, operations"),
+        ("[api.x]\nurl = 'http://a'", r"TOOLS_FILE: api: unknown key; known are apis, servers$"),
+        ("[servers.X]\nurl = 'http://a'", r"X.*: a name has 1 to 32 of a-z, 0-9, - and _"),
+        ("[servers.x]\nurl = 'a'", r"servers.x.url: it must be an address: http:// or https://"),
+        ("[servers.x]", r"servers.x: a server has either url or command"),
+        ("[servers.x]\nurl = 'http://a'\ntimeout_s = -1", r"x.timeout_s: .* greater than 0"),
+    ],
+)
+def test_a_mistake_is_told_in_the_words_of_the_file(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(SettingsInvalid, match=said):
+        read_tools_file(write(tmp_path, text))
+
+
+def test_a_file_with_a_secret_lies_beside_the_tools_file(tmp_path: Path) -> None:
+    write(tmp_path, "s", "key")
+    assert filled({"a": "${file:key}"}, "h", tmp_path)() == {"a": "s"}
+    with pytest.raises(SettingsInvalid, match=f"h.a: {tmp_path}/none cannot be read"):
+        filled({"a": "${file:none}"}, "h", tmp_path)
 
 
 def test_secrets_come_from_the_environment_and_from_files_that_may_be_replaced(

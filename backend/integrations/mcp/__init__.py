@@ -2,6 +2,7 @@
 
 servers.py      how a server is reached
 connection.py   one session with it, opened when it is needed and again after it broke
+last_words.py   what a program says that does not start
 results.py      what it answers, as JSON
 source.py       its tools
 

@@ -1,9 +1,9 @@
 """One session with a server, opened when it is needed and again after it broke."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
@@ -11,6 +11,7 @@ import structlog
 from pydantic import BaseModel
 
 from backend.errors import ToolRefused, ToolUnavailable
+from backend.integrations.mcp.last_words import LastWords
 from backend.integrations.mcp.servers import AsProgram, AtAddress, Server
 from backend.ports.clock import Clock
 
@@ -49,6 +50,7 @@ class Connection:
         self._held: _Held | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._timeouts = 0
+        self._told: tuple[str, str] | None = None
 
     async def ask(self, asked: "Request[Any, Any]", kind: type[R], within_s: float) -> R:
         """Return the server's answer to a request.
@@ -120,6 +122,7 @@ class Connection:
                 return _Held(await ready, owner, ended)
         except TimeoutError:
             owner.cancel()
+            self._tell("TimeoutError", f"no answer within {_CONNECT_S:g} s")
             raise ToolUnavailable("The server does not answer.") from None
         except BaseException:
             owner.cancel()
@@ -128,19 +131,35 @@ class Connection:
     async def _own(self, ready: "asyncio.Future[ClientSession]", ended: asyncio.Event) -> None:
         from mcp.client import Client  # noqa: PLC0415
 
+        words = _words(self._server.way)
         try:
             async with AsyncExitStack() as stack:
-                transport = await stack.enter_async_context(_transport(self._server, self._clock))
-                made = Client(transport, cache=None, message_handler=self._hear)
+                if isinstance(self._server.way, AsProgram):
+                    stack.enter_context(words)
+                transport = _transport(self._server, self._clock, words)
+                made = Client(
+                    await stack.enter_async_context(transport),
+                    cache=None,
+                    message_handler=self._hear,
+                )
                 client = await stack.enter_async_context(made)
                 if not ready.done():
                     ready.set_result(client.session)
+                self._told = None
                 await ended.wait()
         except Exception as error:  # noqa: BLE001 - whatever the SDK raises, it is the server's end
             kind = type(_first(error)).__name__
-            _log.warning(_BROKE, server=self._server.name, error=kind)
+            # A program that has begun to work says in its last line what may be anybody's words.
+            self._tell(kind, "" if _is_ready(ready) else _hint(self._server.way, error, words))
             if not ready.done():
                 ready.set_exception(ToolUnavailable(f"The server cannot be had ({kind})."))
+
+    def _tell(self, kind: str, said: str) -> None:
+        """The log has it, once for each time that the server goes away."""
+        if self._told != (kind, said):
+            self._told = (kind, said)
+            more = {"said": said} if said else {}
+            _log.warning(_BROKE, server=self._server.name, error=kind, **more)
 
     async def _hear(self, message: Any) -> None:
         if getattr(message, "method", "") == "notifications/tools/list_changed":
@@ -185,7 +204,7 @@ def _problem(code: int, message: str) -> Exception:
 
 
 @asynccontextmanager
-async def _transport(server: Server, clock: Clock) -> AsyncIterator[Any]:
+async def _transport(server: Server, clock: Clock, words: LastWords) -> AsyncIterator[Any]:
     """Yield what the SDK connects by; what it needs is closed afterwards."""
     match server.way:
         case AtAddress() as way:
@@ -202,9 +221,7 @@ async def _transport(server: Server, clock: Clock) -> AsyncIterator[Any]:
                 env=dict(way.environment),
                 cwd=way.folder,
             )
-            # What it writes about itself may be anybody's words, which no log of ours holds.
-            with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: ASYNC230, PTH123
-                yield stdio_client(told, errlog=nowhere)
+            yield stdio_client(told, errlog=words.file)
 
 
 @asynccontextmanager
@@ -218,6 +235,24 @@ async def _client(way: AtAddress, clock: Clock) -> AsyncIterator[httpx2.AsyncCli
     async with way.open_http() as http:
         http.event_hooks = {**http.event_hooks, "request": [prepare]}
         yield http
+
+
+def _words(way: AtAddress | AsProgram) -> LastWords:
+    return LastWords(way.environment.values() if isinstance(way, AsProgram) else ())
+
+
+def _hint(way: AtAddress | AsProgram, error: BaseException, words: LastWords) -> str:
+    """Return what the operator can see of why it does not start; empty where nothing is known."""
+    if isinstance(way, AtAddress):
+        return ""
+    first = _first(error)
+    if isinstance(first, OSError):
+        return f"{way.command} cannot be started in {way.folder or Path.cwd()}: {first.strerror}"
+    return words.line or "it has ended, or speaks no MCP, and says nothing on standard error"
+
+
+def _is_ready(ready: "asyncio.Future[ClientSession]") -> bool:
+    return ready.done() and not ready.cancelled() and ready.exception() is None
 
 
 def _first(error: BaseException) -> BaseException:

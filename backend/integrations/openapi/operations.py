@@ -56,6 +56,11 @@ class Api:
     """None: the document's."""
 
 
+def name_of(operation_id: str) -> str:
+    """Return what the operation is called as a tool."""
+    return _UNUSUAL.sub("_", operation_id).strip("_")
+
+
 class Operation:
     """A tool that sends one request."""
 
@@ -74,11 +79,17 @@ class Operation:
         schema = self._schema(document, described, body)
         if len(json.dumps(schema)) > _MOST_OF_SCHEMA:
             raise OperationUnusable("its schema is too large")
-        name = _UNUSUAL.sub("_", described.id).strip("_")
-        self.definition = FunctionTool(name, described.description[:_MOST_WORDS], schema)
+        self.definition = FunctionTool(
+            name_of(described.id), described.description[:_MOST_WORDS], schema
+        )
         repeatable = described.method in _IDEMPOTENT or api.idempotency_header is not None
         attempts = api.attempts if repeatable else 1
         self.traits = ToolTraits(api.timeout_s, attempts, is_repeatable=repeatable)
+
+    @property
+    def address(self) -> str:
+        """Under which it is asked, without its path."""
+        return self._url
 
     async def call(self, arguments: JsonObject, context: ToolContext) -> Json:
         """Return what the API answers.

@@ -45,7 +45,7 @@ class ApiTools:
         self._clock = clock
         self._fetching = asyncio.Lock()
         self._failed_at: float | None = None
-        self._tools: Mapping[str, ServerTool] | None = None
+        self._tools: Mapping[str, Operation] | None = None
         if isinstance(document, Path):
             self._tools = _from_file(api, document)
 
@@ -55,12 +55,25 @@ class ApiTools:
         Raises:
             ToolUnavailable: The document cannot be had now, or is none.
         """
+        return await self._operations()
+
+    async def check(self) -> None:
+        """Return quietly if the hosts of the operations may be connected to.
+
+        Raises:
+            ToolRefused: One may not; the message says what the operator can do about it.
+            ToolUnavailable: One has no address, or the document cannot be had.
+        """
+        for address in {it.address for it in (await self._operations()).values()}:
+            await self._api.http.check(address)
+
+    async def _operations(self) -> Mapping[str, Operation]:
         async with self._fetching:
             if self._tools is None:
                 self._tools = await self._fetched()
         return self._tools
 
-    async def _fetched(self) -> Mapping[str, ServerTool]:
+    async def _fetched(self) -> Mapping[str, Operation]:
         now = self._clock.monotonic()
         if self._failed_at is not None and now - self._failed_at < _RETRY_S:
             raise ToolUnavailable("The description of the API could not be had just now.")
@@ -90,13 +103,13 @@ def server_of(name: str, file: Path) -> str:
         raise SettingsInvalid(f"TOOLS_FILE: the document of {name}: {error}.") from None
 
 
-def _from_answer(api: Api, answer: HttpAnswer, address: str) -> Mapping[str, ServerTool]:
+def _from_answer(api: Api, answer: HttpAnswer, address: str) -> Mapping[str, Operation]:
     if answer.status != _OK:
         raise ToolUnavailable(f"It answers with status {answer.status}.")
     return read_tools(api, Document(answer.body), address)
 
 
-def _from_file(api: Api, file: Path) -> Mapping[str, ServerTool]:
+def _from_file(api: Api, file: Path) -> Mapping[str, Operation]:
     try:
         return read_tools(api, _read(file), "")
     except DocumentInvalid as error:
@@ -107,10 +120,11 @@ def _read(file: Path) -> Document:
     try:
         return Document(file.read_bytes())
     except OSError as error:
-        raise DocumentInvalid(f"it cannot be read ({type(error).__name__})") from None
+        why = error.strerror or type(error).__name__
+        raise DocumentInvalid(f"{file} cannot be read: {why}") from None
 
 
-def read_tools(api: Api, document: Document, address: str) -> Mapping[str, ServerTool]:
+def read_tools(api: Api, document: Document, address: str) -> Mapping[str, Operation]:
     """Return the operations that can be used, by their ids; the others are logged by their reasons.
 
     Raises:
@@ -119,7 +133,7 @@ def read_tools(api: Api, document: Document, address: str) -> Mapping[str, Serve
     base_url = api.base_url or _server(document, address)
     if set(base_url) & set("?#@\\ "):
         raise DocumentInvalid("the address of its server is more than host and path")
-    found: dict[str, ServerTool] = {}
+    found: dict[str, Operation] = {}
     left: dict[str, int] = {}
     for described in document.operations():
         if isinstance(described, OperationUnusable):

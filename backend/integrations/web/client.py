@@ -6,10 +6,17 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+import httpcore2
 import httpx2
 
 from backend.errors import ToolRefused, ToolUnavailable
-from backend.integrations.web.connections import Resolve, Unreachable, open_client, resolve
+from backend.integrations.web.connections import (
+    GuardedBackend,
+    Resolve,
+    Unreachable,
+    open_client,
+    resolve,
+)
 from backend.integrations.web.reach import Reach, port_of
 from backend.ports.http import HttpAnswer, HttpRequest
 from backend.ports.web import Fetched
@@ -28,6 +35,7 @@ class GuardedHttp:
     def __init__(self, reach: Reach, *, resolving: Resolve = resolve) -> None:
         self._reach = reach
         self._client = open_client(reach, resolving=resolving)
+        self._backend = GuardedBackend(reach, resolving)
 
     async def __aenter__(self) -> Self:
         return self
@@ -52,6 +60,22 @@ class GuardedHttp:
                 return await self._follow(request)
         except TimeoutError:
             raise ToolUnavailable(f"No answer within {request.timeout_s:g} s.") from None
+
+    async def check(self, url: str) -> None:
+        """Return quietly if the host of the URL may be connected to; it is not asked.
+
+        Raises:
+            ToolRefused: It may not; the message says what the operator can do about it.
+            ToolUnavailable: It has no address now.
+        """
+        host = self._reach.parse(url)
+        name = host.raw_host.decode("ascii")
+        try:
+            await self._backend.addresses(name, port_of(host))
+        except Unreachable as refused:
+            raise ToolRefused(f"{name}:{port_of(host)}: {refused.advice or refused}") from None
+        except (httpcore2.NetworkError, httpcore2.TimeoutException):
+            raise ToolUnavailable(f"{name} has no address.") from None
 
     async def get(self, url: str, *, max_bytes: int, timeout_s: float) -> Fetched:
         """Return what lies there now.

@@ -9,12 +9,16 @@ from typing import Any, TypeAlias
 
 import httpcore2
 import httpx2
+import structlog
 
 from backend.errors import ToolRefused
 from backend.integrations.web.addresses import is_reachable
 from backend.integrations.web.reach import Reach, plain_name
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
+_PRIVATE = "it lies in a private network: if it is yours, name it in TOOLS_PRIVATE_HOSTS"
+_log = structlog.get_logger()
+_REFUSED = "host.refused"
 _MOST_CONNECTIONS = 100
 _MOST_IDLE = 20
 _CONNECT_S = 5.0
@@ -24,6 +28,9 @@ _RESOLVING = ThreadPoolExecutor(4, thread_name_prefix="resolve")
 
 class Unreachable(httpcore2.ConnectError):
     """The host may not be connected to: all or some of its addresses are nobody else's business."""
+
+    advice = ""
+    """To the operator."""
 
 
 async def resolve(name: str, port: int) -> Sequence[str]:
@@ -45,6 +52,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         self._reach = reach
         self._resolve = resolving
         self._below = httpcore2.AnyIOBackend()
+        self._told: set[tuple[str, int]] = set()
 
     async def connect_tcp(
         self,
@@ -61,7 +69,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
             httpcore2.NetworkError: None of them answers.
         """
         failed: Exception | None = None
-        for address in await self._addresses(host, port, timeout or _CONNECT_S):
+        for address in await self.addresses(host, port, timeout or _CONNECT_S):
             try:
                 return await self._below.connect_tcp(
                     address, port, timeout or _CONNECT_S, local_address, socket_options
@@ -88,7 +96,13 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         """Return after so many seconds."""
         await self._below.sleep(seconds)
 
-    async def _addresses(self, host: str, port: int, timeout_s: float) -> Sequence[str]:
+    async def addresses(self, host: str, port: int, timeout_s: float = _CONNECT_S) -> Sequence[str]:
+        """Return those of the host that may be connected to.
+
+        Raises:
+            Unreachable: The host, or one of its addresses, may not be asked.
+            httpcore2.NetworkError: It has none, or not in time.
+        """
         try:
             name = plain_name(host)
             self._reach.check(name, port)
@@ -104,8 +118,18 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         or_private = self._reach.may_be_private(name, port)
         # One address of a private network among others is an attack, or a mistake like one.
         if not all(is_reachable(address, or_private=or_private) for address in found):
-            raise Unreachable("This host lies in a network that is not asked.")
+            raise self._refusal(name, port, found)
         return found[:_MOST_ADDRESSES]
+
+    def _refusal(self, name: str, port: int, found: Iterable[str]) -> Unreachable:
+        refusal = Unreachable("This host lies in a network that is not asked.")
+        if all(is_reachable(address, or_private=True) for address in found):
+            refusal.advice = _PRIVATE
+        # Of hosts that users name the log holds nothing.
+        if self._reach.hosts is not None and (name, port) not in self._told:
+            self._told.add((name, port))
+            _log.warning(_REFUSED, host=name, port=port, why=refusal.advice or str(refusal))
+        return refusal
 
 
 class GuardedTransport(httpx2.AsyncHTTPTransport):
