@@ -56,7 +56,9 @@ def up(
     from backend import local_stack
 
     folder = settings.data_folder(data)
-    wishes = local_stack.Wishes(workers=workers, supabase_port=port, api_port=api_port)
+    wishes = local_stack.Wishes(
+        workers=workers, supabase_port=port, api_port=api_port, workplace=Path().absolute()
+    )
     if detach:
         print(json.dumps(local_stack.up_detached(folder, wishes, or_running=as_json), indent=2))
     else:

@@ -20,7 +20,8 @@ from backend.errors import LocalStackFailed
 
 __all__ = ["Subject", "Wishes", "down", "token", "up", "up_detached"]
 
-_MODULE = [sys.executable, "-m", "backend.cli"]
+# In the caller's folder may lie a module of any name: none of ours is looked for there.
+_MODULE = [sys.executable, "-P", "-m", "backend.cli"]
 
 
 def up(data: Path, wishes: Wishes, *, as_json: bool) -> None:

@@ -19,6 +19,8 @@ class Program:
 
     command: list[str]
     environment: Mapping[str, str]
+    folder: Path | None = None
+    """Where it runs; the stack's own, where nothing is said or the folder has gone."""
 
 
 class Child:
@@ -42,11 +44,12 @@ class Child:
         """The process runs; whether it is ready is another question."""
         program = self._program()
         self.rotate_log()
+        folder = program.folder if program.folder and program.folder.is_dir() else None
         with self._log.open("ab") as log:
             self._running = subprocess.Popen(
                 program.command,
                 env=dict(program.environment),
-                cwd=self._log.parent.parent,
+                cwd=folder or self._log.parent.parent,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

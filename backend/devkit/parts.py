@@ -26,6 +26,8 @@ class Parts:
     folder: StackFolder
     database: Database
     keys: ProjectKeys
+    workplace: Path | None = None
+    """Where relative paths in the settings of service and workers begin; None: in the data folder."""
     ports: dict[str, int] = field(default_factory=dict)
     """Of `data_api`, `issuer` and `service`."""
 
@@ -48,11 +50,11 @@ class Parts:
     def service(self, command: list[str]) -> Program:
         """Return the program of the HTTP service."""
         place = {"API_HOST": LOOPBACK, "API_PORT": str(self.ports["service"])}
-        return Program(command, {**self._service_environment(), **place})
+        return Program(command, {**self._service_environment(), **place}, self.workplace)
 
     def worker(self, command: list[str]) -> Program:
         """Return the program of a worker."""
-        return Program(command, self._service_environment())
+        return Program(command, self._service_environment(), self.workplace)
 
     def describe(self) -> dict[str, Any]:
         """Return what `stack.json` says besides the processes."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from backend.devkit import data_api, keys, tokens
@@ -49,6 +50,8 @@ class Wishes:
     workers: int = 1
     supabase_port: int | None = None
     api_port: int | None = None
+    workplace: Path | None = None
+    """Where relative paths in the settings of service and workers begin."""
 
 
 @dataclass
@@ -67,7 +70,8 @@ class Stack:
         """Nothing is started."""
         self._database = Database(self.folder.path)
         self._crew = Crew(self.interruption, self.say)
-        self._parts = Parts(self.folder, self._database, keys.load(self.folder.keys))
+        project = keys.load(self.folder.keys)
+        self._parts = Parts(self.folder, self._database, project, self.wishes.workplace)
 
     def start(self) -> dict[str, Any]:
         """Return what `stack.json` now says; every part answers.

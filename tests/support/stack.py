@@ -67,17 +67,20 @@ class Stack:
         )
 
 
-def assistants(*arguments: str, timeout_s: float = 120, **environment: str) -> str:
+def assistants(
+    *arguments: str, timeout_s: float = 120, folder: Path = ROOT, **environment: str
+) -> str:
     """Return what the command printed; a failing one raises with what it said.
 
     Args:
         arguments: The command and what follows it.
         timeout_s: How long it may take.
+        folder: In which it is typed.
         environment: Variables that it sees besides.
     """
     done = subprocess.run(
         [sys.executable, "-m", "backend.cli", *arguments],
-        cwd=ROOT,
+        cwd=folder,
         env={**os.environ, "PYTHONWARNINGS": "", **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -91,13 +94,18 @@ def assistants(*arguments: str, timeout_s: float = 120, **environment: str) -> s
 
 
 @contextmanager
-def running_stack(*, workers: int = 1) -> Iterator[Stack]:
-    """Yield a fresh stack in a folder of its own; nothing of it is left afterwards."""
+def running_stack(*, workers: int = 1, folder: Path = ROOT) -> Iterator[Stack]:
+    """Yield a fresh stack in a folder of its own; nothing of it is left afterwards.
+
+    Args:
+        workers: How many.
+        folder: In which somebody types `assistants up`.
+    """
     data = Path(tempfile.mkdtemp(prefix="supa-stack-", dir="/tmp"))
     options = ["--json", "--detach", "--data", str(data), "--workers", str(workers)]
     stack = None
     try:
-        stack = Stack(json.loads(assistants("up", *options)))
+        stack = Stack(json.loads(assistants("up", *options, folder=folder)))
         yield stack
     finally:
         if stack is not None:
