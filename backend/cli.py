@@ -213,12 +213,14 @@ def doctor(
     from backend.app import doctor as examination
     from backend.app import wall
     from backend.domain.checks import any_failed
+    from backend.telemetry import logs
 
     if token not in (None, "-"):
         raise typer.BadParameter("others can read a command line: use `--token -` and type it in.")
     if policies and token:
         raise typer.BadParameter("--policies stands alone.")
     given = _typed_token() if token else None
+    logs.show()
     if policies:
         checks = wall.examine(settings.load_reader(data))
     else:
@@ -247,7 +249,9 @@ def tools(
 ) -> None:
     """List the functions that rows of assistants may name; asks each server for its own."""
     from backend.app import tool_list
+    from backend.telemetry import logs
 
+    logs.show()
     listed = tool_list.list_tools(settings.load_tools())
     if as_json:
         print(json.dumps([tool.as_json() for tool in listed], indent=2))

@@ -4,8 +4,11 @@ import asyncio
 
 from backend.app.accounts import HOSTED, OFFLINE, accounts, variable_of
 from backend.app.connections import open_gateway
+from backend.app.tool_list import NoDatabase
+from backend.app.tools import open_toolbox
 from backend.domain.checks import Check, fails, holds, warns
 from backend.domain.successors import successors
+from backend.errors import SettingsInvalid
 from backend.integrations.clerk.checks import check_issuer
 from backend.integrations.supabase import checks
 from backend.integrations.supabase.access_checks import (
@@ -60,7 +63,21 @@ async def _examine(settings: Settings, token: str | None) -> list[Check]:
         if diagnosis:
             found.append(checks.check_pin(diagnosis, settings.clerk_issuer))
         found += await _check_users(settings, project, key, token)
+    found += await _check_tools(settings)
     return [*found, *(_check_rest(settings, diagnosis) if diagnosis else [])]
+
+
+async def _check_tools(settings: Settings) -> list[Check]:
+    """Put the tools together as a worker does at its start; no server is asked."""
+    if not (settings.tools_file or settings.tools_modules or settings.tools_private_hosts):
+        return []
+    try:
+        async with open_toolbox(settings, NoDatabase(), SystemClock()):
+            return [holds("tools", "a worker of these settings has its tools")]
+    except SettingsInvalid as wrong:
+        return [
+            fails("tools", str(wrong), "No worker starts with it. `assistants tools` lists them.")
+        ]
 
 
 def _transport(settings: Settings) -> Check:

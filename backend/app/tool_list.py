@@ -55,7 +55,7 @@ def list_tools(settings: ToolSettings) -> list[Listed]:
 
 
 async def _list(settings: ToolSettings) -> list[Listed]:
-    async with open_toolbox(settings, _NoDatabase(), SystemClock()) as toolbox:
+    async with open_toolbox(settings, NoDatabase(), SystemClock()) as toolbox:
         found = await toolbox.everything()
     return [_listed(name, found[name]) for name in sorted(found)]
 
@@ -67,11 +67,12 @@ def _listed(name: str, found: Offered | Unavailable) -> Listed:
     return Listed(name, found.open_to_users, told.description, told.parameters)
 
 
-class _NoDatabase:
+class NoDatabase:
     """Who lists functions calls none."""
 
     async def call(
         self, function: str, arguments: Mapping[str, Any], *, identity: Identity = SERVICE
     ) -> Any:
+        """Raise DatabaseUnavailable."""
         del arguments, identity
         raise DatabaseUnavailable(f"{function}: there is no database here.")

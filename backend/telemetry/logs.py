@@ -51,6 +51,12 @@ def configure(level: str, *, folder: str = "", process: str = "assistants") -> N
         _log.warning(LOGS_UNWRITABLE, error=type(trouble).__name__)
 
 
+def show() -> None:
+    """What is logged goes to standard error, for people: a command's own output stays whole."""
+    # Looked up at each line, because whoever calls a command may have put another one there.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
 def _open(folder: str) -> tuple[RotatingFile | None, OSError | None]:
     try:
         return (RotatingFile(Path(folder) / _FILE) if folder else None), None

@@ -1,13 +1,14 @@
 """The doctor names what is wrong with a database, the same by login and over the Data API."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from backend.integrations.supabase import bundle
-from tests.contract.examining import Findings, examine, of
+from tests.contract.examining import SECRET_KEY, Findings, examine, of
 from tests.contract.ways import ByLogin, OverTheDataApi, Way
 from tests.support.chat import Chat
 from tests.support.cluster import Database
@@ -428,3 +429,19 @@ async def test_what_is_told_holds_nothing_of_users(chat: Chat, way: Way) -> None
         "webhook",
         "workers",
     ]
+
+
+async def test_tools_are_put_together_as_a_worker_does_it(tmp_path: Path) -> None:
+    nowhere = {"supabase_url": "http://127.0.0.1:1", "supabase_secret_key": SECRET_KEY}
+    file = tmp_path / "tools.toml"
+    file.write_text("[servers.x]\ncommand = 'x'", "utf-8")
+
+    wrong = (await examine(**nowhere, tools_file=file))["tools"]
+    assert (wrong.level, "servers.x.command" in wrong.found) == ("fail", True)
+    wrong = (await examine(**nowhere, tools_modules=("nothing_of_this_name",)))["tools"]
+    assert (wrong.level, "nothing_of_this_name" in wrong.found) == ("fail", True)
+
+    # No server is asked, and nobody is told of tools who has said nothing of them.
+    file.write_text("[servers.x]\nurl = 'https://nobody.test/mcp'", "utf-8")
+    assert (await examine(**nowhere, tools_file=file))["tools"].ok
+    assert "tools" not in await examine(**nowhere)

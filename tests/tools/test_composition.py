@@ -298,6 +298,8 @@ def test_the_list_says_what_rows_may_name_and_what_cannot_be_had(
     assert lines["double"].startswith("users double")
     assert lines["away"].startswith("FAIL  away")
     assert listed.exit_code == 1
+    told = CliRunner().invoke(commands, ["tools", "--json"])
+    assert "error" in {it["name"]: it for it in json.loads(told.stdout)}["away"]
 
     monkeypatch.setenv("TOOLS_FILE", "")
     told = CliRunner().invoke(commands, ["tools", "--json"])
