@@ -61,22 +61,20 @@ def file_of(name: str, language: str = "python") -> str:
 
 
 def write_files(folder: Path, shop: str) -> dict[str, str]:
-    """The folder holds what the page prints; return the environment that it asks for."""
+    """The folder holds what the page prints; return the environment that it asks for, there."""
     for name in ("shop_tools.py", "mountains.py"):
         (folder / name).write_text(file_of(name), "utf-8")
     apis, servers = blocks(PAGE, "toml")
     text = f"{apis}\n{servers}".replace("https://shop.example", shop)
-    text = text.replace('"python", "mountains.py"', f'"{sys.executable}", "{folder}/mountains.py"')
-    # Nobody answers there; what is optional may be away.
-    text = text.replace("${file:/run/secrets/docs}", "x")
     (folder / "tools.toml").write_text(text, "utf-8")
     (folder / "shop.json").write_text(blocks(PAGE, "json")[1], "utf-8")
     return {
-        "TOOLS_FILE": str(folder / "tools.toml"),
+        "TOOLS_FILE": "tools.toml",
         "TOOLS_MODULES": "shop_tools",
         "TOOLS_PRIVATE_HOSTS": shop.removeprefix("http://"),
         "SHOP_TOKEN": "t",
-        "PYTHONPATH": f"{folder}:{os.environ.get('PYTHONPATH', '')}",
+        "PYTHONPATH": ".",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
 
 
@@ -90,28 +88,30 @@ def shop() -> Iterator[WebServer]:
 @pytest.fixture(scope="module")
 def page(shop: WebServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """Yield a checkout whose stack was started with the page's files."""
-    environment = write_files(tmp_path_factory.mktemp("files"), shop.url)
+    folder = tmp_path_factory.mktemp("files")
+    environment = write_files(folder, shop.url)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
-        with running_stack() as stack:
+        with running_stack(folder=folder) as stack:
             yield checkout_of(tmp_path_factory.mktemp("checkout"), stack)
 
 
 def test_the_page_prints_what_its_tools_answer(page: Checkout, shop: WebServer) -> None:
     typed = "\n".join(it for it in blocks(PAGE, "python") if not it.startswith("# "))
-    said = page.run("python", "-", typed=typed).splitlines()
-    assert said == [
-        "2",
-        "O dragão dorme debaixo da montanha.",
-        "{'cents': 600, 'article': 'rope'}",
-        "invalid_arguments",
-        "{'state': 'on its way', 'number': 'A-17'}",
-        "number cannot be empty, a path, or part of one.",
-        "{'name': 'Brocken', 'unit': 'm', 'height': 1141}",
-        "{'location': 'Lisbon'} 22°C and sunny",
-    ]
-    assert [asked.headers["authorization"] for asked in shop.asked] == ["Bearer t"]
+    # Whoever tries it a second time sees the same.
+    for said in [page.run("python", "-", typed=typed).splitlines() for _ in range(2)]:
+        assert said == [
+            "2",
+            "O dragão dorme debaixo da montanha.",
+            "{'cents': 600, 'article': 'rope'}",
+            "invalid_arguments",
+            "{'state': 'on its way', 'number': 'A-17'}",
+            "number cannot be empty, a path, or part of one.",
+            "{'name': 'Brocken', 'unit': 'm', 'height': 1141}",
+            "{'location': 'Lisbon'} 22°C and sunny",
+        ]
+    assert {asked.headers["authorization"] for asked in shop.asked} == {"Bearer t"}
 
 
 def test_the_page_prints_the_list_of_tools(
@@ -119,6 +119,7 @@ def test_the_page_prints_the_list_of_tools(
 ) -> None:
     for name, value in write_files(tmp_path, shop.url).items():
         monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "shop_tools", raising=False)
     listed = [str(tool) for tool in list_tools(load_tools()) if tool.name != "docs"]
