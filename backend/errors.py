@@ -299,9 +299,21 @@ class IdentityUnavailable(DependencyFailed):
 
 
 class ModelUnavailable(DependencyFailed):
-    """The provider failed or could not be reached."""
+    """The provider failed or could not be reached.
+
+    Attributes:
+        retry_after_s: When to come back, or none.
+        may_cost: The provider may have worked on it, and bill that.
+    """
 
     code = "model_unavailable"
+
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, may_cost: bool = True
+    ) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.may_cost = may_cost
 
 
 class ModelRateLimited(ModelUnavailable):
@@ -318,8 +330,7 @@ class ModelRateLimited(ModelUnavailable):
     def __init__(
         self, message: str, *, retry_after_s: float | None = None, has_turn: bool = False
     ) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
+        super().__init__(message, retry_after_s=retry_after_s, may_cost=False)
         self.has_turn = has_turn
 
 
@@ -338,10 +349,10 @@ class ModelResting(ModelUnavailable):
     """
 
     code = "model_resting"
+    retry_after_s: float
 
     def __init__(self, message: str, *, retry_after_s: float) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
+        super().__init__(message, retry_after_s=retry_after_s, may_cost=False)
 
 
 class ModelReplyUnreadable(ModelUnavailable):

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from backend.domain.asker import Asker
 from backend.domain.tokens import bound_of_text
 from backend.domain.usage import Usage
-from backend.errors import AssistantsError, InternalFailure, ModelRateLimited, Rejected
+from backend.errors import (
+    AssistantsError,
+    InternalFailure,
+    ModelRateLimited,
+    ModelStreamTruncated,
+    ModelUnavailable,
+)
 from backend.governance.estimates import Heard
 from backend.governance.prices import Prices
 from backend.ports.clock import Clock
@@ -40,8 +46,8 @@ class Metered:
 
     A call that waits for its turn at a limit of ours is none.
 
-    A call whose provider told no counts is recorded by estimate, except one that it refused before
-    the first word: that cost nothing.
+    A call whose provider told no counts is recorded by estimate, except one that it never had, or
+    refused before the first word: that cost nothing.
     """
 
     def __init__(self, provider: LLMProvider, prefix: str, billing: Billing) -> None:
@@ -136,7 +142,7 @@ class _Measured:
 
     def failed(self, error: Exception, usage: Usage | None = None) -> ModelCall:
         code = error.code if isinstance(error, AssistantsError) else InternalFailure.code
-        if self._first is None and isinstance(error, Rejected | ModelRateLimited):
+        if self._first is None and _cost_nothing(error):
             return self.call(Usage(), code)
         return self.unfinished(code, usage)
 
@@ -144,7 +150,9 @@ class _Measured:
         self, usage: Usage, outcome: str, *, model: str = "", is_estimated: bool = False
     ) -> ModelCall:
         name = model or self._request.model
-        first = self._first
+        first, prices = self._first, self._billing.prices
+        # What took no tokens needs no price.
+        is_free = not (usage.input_tokens or usage.output_tokens)
         return ModelCall(
             call_id=self._billing.clock.new_id(),
             asker=self._request.asker,
@@ -155,7 +163,7 @@ class _Measured:
             duration_ms=self._since(self._now()),
             first_token_ms=None if first is None else self._since(first),
             is_estimated=is_estimated,
-            cost_usd=self._billing.prices.cost_usd(self._prefix, name, usage),
+            cost_usd="0" if is_free else prices.cost_usd(self._prefix, name, usage),
             asked_model="" if name == self._request.model else self._request.model,
         )
 
@@ -168,7 +176,17 @@ class _Measured:
 
 def _is_our_own(error: Exception) -> bool:
     """Whether nobody was asked: it is not the call's turn yet."""
-    return isinstance(error, ModelRateLimited) and error.has_turn
+    return isinstance(error, ModelRateLimited) and error.has_turn and not error.may_cost
+
+
+def _cost_nothing(error: Exception) -> bool:
+    """Whether no provider has worked on it: there was no connection, or it was refused at once."""
+    if isinstance(error, ModelUnavailable):
+        return not error.may_cost
+    # Of a stream that ended before it began, and of a defect of ours, nobody knows.
+    return isinstance(error, AssistantsError) and not isinstance(
+        error, ModelStreamTruncated | InternalFailure
+    )
 
 
 def _bound(texts: Sequence[str]) -> Usage:

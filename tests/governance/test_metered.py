@@ -1,19 +1,20 @@
 """Every call of a provider is in the ledger, to the token, whatever became of it."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from decimal import Decimal
 
 import httpx2
 import pytest
 
 from backend.domain.usage import Usage
-from backend.errors import AssistantsError, ModelRateLimited
+from backend.errors import AssistantsError, DatabaseUnavailable, ModelRateLimited
 from backend.governance.estimates import input_bound
 from backend.governance.gates import limited
 from backend.governance.metered import Metered
-from backend.ports.limits import Asked, Turn
+from backend.ports.limits import Asked, NoLimits, Turn
 from backend.ports.models import Finished, ModelEvent, ModelRequest, TextDelta
 from tests.governance.billing import ADA, KeptLedger, billing
 from tests.models.accounts import KEY, Accounts
@@ -189,18 +190,65 @@ async def test_a_call_that_waits_for_its_turn_at_our_own_limit_was_not_made(
     assert (ledger.calls, unreliable.requests()) == ([], [])
 
 
-async def test_a_server_that_fails_may_have_read_it_all(
-    unreliable: Unreliable, accounts: Accounts
+@pytest.mark.parametrize("status", [408, 500, 503, 529])
+async def test_a_call_that_a_server_turned_away_costs_nothing_whatever_the_model(
+    unreliable: Unreliable, name: str, accounts: Accounts, status: int
 ) -> None:
     ledger = KeptLedger()
-    unreliable.will_fail(503)
-    provider = Metered(accounts.at(unreliable.base_url), "openai", billing(ledger))
+    unreliable.will_fail(status)
+    provider = Metered(accounts.at(unreliable.url_of(name), name), name, billing(ledger))
+
+    await heard_until_raised(provider, replace(REQUEST, model="of-nobodys-list"))
+
+    (call,) = ledger.calls
+    assert (call.outcome, call.usage, call.is_estimated) == ("model_unavailable", Usage(), False)
+    assert Decimal(call.cost_usd or 1) == 0
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "http://nobody.invalid", "tls"])
+async def test_a_call_for_which_there_was_no_connection_costs_nothing(
+    unreliable: Unreliable, name: str, accounts: Accounts, address: str
+) -> None:
+    ledger = KeptLedger()
+    # llmock speaks no TLS.
+    url = unreliable.base_url.replace("http", "https") if address == "tls" else address
+    provider = Metered(accounts.at(url, name), name, billing(ledger))
 
     await heard_until_raised(provider, REQUEST)
 
     (call,) = ledger.calls
+    assert (call.outcome, call.usage, call.is_estimated) == ("model_unavailable", Usage(), False)
+    assert Decimal(call.cost_usd or 1) == 0
+
+
+async def test_a_call_that_was_sent_and_not_answered_is_estimated(
+    unreliable: Unreliable, name: str, accounts: Accounts
+) -> None:
+    ledger = KeptLedger()
+    unreliable.will({"type": "slow_first_token", "seconds": 20})
+    provider = accounts.at(unreliable.url_of(name), name, silence_s=0.3)
+
+    await heard_until_raised(Metered(provider, name, billing(ledger)), REQUEST)
+
+    (call,) = ledger.calls
     assert (call.outcome, call.is_estimated) == ("model_unavailable", True)
     assert call.usage == Usage(input_tokens=input_bound(REQUEST))
+
+
+class Keyless:
+    """Keys that cannot be had: nobody is asked."""
+
+    async def current(self) -> Sequence[str]:
+        raise DatabaseUnavailable("The database is away.")
+
+
+async def test_a_call_for_which_there_was_no_key_costs_nothing(accounts: Accounts) -> None:
+    ledger = KeptLedger()
+    provider = accounts.at("http://127.0.0.1:9", keys=Keyless())
+
+    await heard_until_raised(Metered(provider, "openai", billing(ledger)), REQUEST)
+
+    assert [(it.usage, it.is_estimated) for it in ledger.calls] == [(Usage(), False)]
 
 
 async def test_embeddings_are_calls_too(canned: Canned, accounts: Accounts) -> None:
@@ -219,7 +267,32 @@ async def test_embeddings_are_calls_too(canned: Canned, accounts: Accounts) -> N
     done, failed = ledger.calls
     assert (done.usage, done.outcome, done.is_estimated) == (Usage(7), "completed", False)
     assert Decimal(done.cost_usd or 0) == Decimal("0.00000014")
-    assert (failed.usage, failed.is_estimated) == (Usage(10), True)
+    assert (failed.usage, failed.is_estimated) == (Usage(), False)
+
+
+class Once(Full):
+    """One call is left of them."""
+
+    left = 1
+
+    async def take(self, asked: Asked) -> Turn:
+        self.left -= 1
+        return await super().take(asked) if self.left < 0 else await NoLimits().take(asked)
+
+
+async def test_embeddings_whose_first_part_was_answered_are_no_gift(
+    unreliable: Unreliable, accounts: Accounts
+) -> None:
+    ledger = KeptLedger()
+    provider = Metered(accounts.at(unreliable.base_url, limits=Once()), "openai", billing(ledger))
+
+    with pytest.raises(ModelRateLimited):
+        await provider.embed(["a" * 200_000, "b" * 200_000], model="text-embedding-3-small")
+
+    (call,) = ledger.calls
+    assert len(unreliable.requests()) == 1
+    assert (call.outcome, call.is_estimated) == ("model_rate_limited", True)
+    assert call.usage.input_tokens > 100_000
 
 
 class Slow:

@@ -30,6 +30,7 @@ from backend.errors import (
     ModelStreamTruncated,
     ModelUnavailable,
 )
+from backend.integrations.models.reasons import was_never_sent, was_refused
 
 _ON_PURPOSE = (AgentRunError, UserError, httpx2.HTTPError)
 # What the libraries stumble over in an answer that is JSON, but not of its format.
@@ -102,15 +103,17 @@ def traits_of(error: Exception) -> dict[str, str | int]:
 
 
 def _uncategorized(error: ModelAPIError) -> AssistantsError:
+    may_cost = not (was_refused(error) or was_never_sent(error))
     if isinstance(error.__cause__, ValueError) or _says_unreadable(error.__cause__):
-        return ModelReplyUnreadable("The provider's answer cannot be read.")
+        return ModelReplyUnreadable("The provider's answer cannot be read.", may_cost=may_cost)
     status = error.status_code if isinstance(error, ModelHTTPError) else 0
     is_final = 400 <= status < 500 and status not in _TRIED_AGAIN  # noqa: PLR2004 - HTTP's classes
     if is_final and _TOO_LONG.search(str(getattr(error, "body", None) or error.message)):
         return ModelContextExceeded("The conversation is too long.")
     if is_final or error.provider_error_code in _REFUSALS:
         return ModelRefused("The provider refuses the request.")
-    return ModelUnavailable("The provider failed, or could not be reached.")
+    said = "The provider failed, or could not be reached."
+    return ModelUnavailable(said, retry_after_s=error.retry_after, may_cost=may_cost)
 
 
 def _says_unreadable(cause: BaseException | None) -> bool:
@@ -122,7 +125,8 @@ def _uncaught(error: Exception) -> AssistantsError:
     if isinstance(error, _STUMBLED) and not isinstance(error, _ON_PURPOSE):
         said = "The provider's answer has another format than its client expects."
         return ModelReplyUnreadable(said)
-    return ModelUnavailable("The provider could not be reached, or the connection broke.")
+    said = "The provider could not be reached, or the connection broke."
+    return ModelUnavailable(said, may_cost=not was_never_sent(error))
 
 
 def _add(traits: dict[str, str | int], key: str, value: str | None) -> None:

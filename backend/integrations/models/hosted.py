@@ -16,7 +16,13 @@ from httpx2 import AsyncClient
 from backend.domain.asker import Asker
 from backend.domain.options import Options
 from backend.domain.usage import Usage
-from backend.errors import AssistantsError, ModelNotFound, ModelRateLimited, ModelRefused
+from backend.errors import (
+    AssistantsError,
+    ModelNotFound,
+    ModelRateLimited,
+    ModelRefused,
+    ModelUnavailable,
+)
 from backend.integrations.models.expected import expected_tokens
 from backend.integrations.models.failures import (
     CLIENT_ERRORS,
@@ -126,7 +132,12 @@ class HostedProvider:
         vectors: list[Sequence[float]] = []
         usage = Usage()
         for some in batches(texts, _EMBEDDED_BYTES.get(self._prefix, _MOST_EMBEDDED_BYTES)):
-            found = await self._embed_at_once(some, model)
+            try:
+                found = await self._embed_at_once(some, model)
+            except ModelUnavailable as error:
+                # Those before it were answered.
+                error.may_cost |= bool(vectors)
+                raise
             vectors += found.vectors
             usage += found.usage
         return Embeddings(vectors, usage)
