@@ -315,6 +315,11 @@ class ModelUnavailable(DependencyFailed):
         self.retry_after_s = retry_after_s
         self.may_cost = may_cost
 
+    @property
+    def is_wait(self) -> bool:
+        """Whether it is known when it may work, so that waiting until then is no failure."""
+        return self.retry_after_s is not None
+
 
 class ModelRateLimited(ModelUnavailable):
     """The provider asks us to slow down.
@@ -332,6 +337,11 @@ class ModelRateLimited(ModelUnavailable):
     ) -> None:
         super().__init__(message, retry_after_s=retry_after_s, may_cost=False)
         self.has_turn = has_turn
+
+    @property
+    def is_wait(self) -> bool:
+        """Always: a limit ends, even where nobody says when."""
+        return True
 
 
 class ModelTimedOut(ModelUnavailable):

@@ -10,7 +10,6 @@ from backend.domain.asker import Asker
 from backend.errors import (
     AssistantsError,
     ModelNotFound,
-    ModelRateLimited,
     ModelRefused,
     ModelStreamTruncated,
     ModelUnavailable,
@@ -102,7 +101,7 @@ class Fallbacks:
 
 def _most_hopeful(failed: Sequence[AssistantsError]) -> AssistantsError:
     """Return the error of the model that is worth waiting for most."""
-    limited = [it for it in failed if isinstance(it, ModelRateLimited)]
-    if limited:
-        return min(limited, key=lambda it: it.retry_after_s or 0.0)
+    waits = [it for it in failed if isinstance(it, ModelUnavailable) and it.is_wait]
+    if waits:
+        return min(waits, key=lambda it: it.retry_after_s or 0.0)
     return next((it for it in failed if it.retryable), failed[0])

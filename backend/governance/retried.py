@@ -9,7 +9,13 @@ import structlog
 
 from backend.domain.asker import Asker
 from backend.domain.backoff import backoff_s
-from backend.errors import AssistantsError, ModelRateLimited, ModelResting, ModelTimedOut
+from backend.errors import (
+    AssistantsError,
+    ModelRateLimited,
+    ModelResting,
+    ModelTimedOut,
+    ModelUnavailable,
+)
 from backend.ports.clock import Clock
 from backend.ports.models import Embeddings, LLMProvider, ModelEvent, ModelReply, ModelRequest
 from backend.ports.replies import collect
@@ -98,6 +104,6 @@ class _Waits:
         jitter = self._clock.random()
         limits = self._limits
         wait_s = backoff_s(attempt, base_s=limits.base_s, limit_s=limits.limit_s, jitter=jitter)
-        asked_s = error.retry_after_s if isinstance(error, ModelRateLimited) else None
+        asked_s = error.retry_after_s if isinstance(error, ModelUnavailable) else None
         # Not before it asked for; who comes a little later comes not with all others.
         return wait_s if asked_s is None else asked_s + min(wait_s, 0.1 * asked_s + 0.05)

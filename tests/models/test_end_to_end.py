@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pytest
 import pytest_asyncio
 
 from backend.integrations.supabase.service_role import create_service_role
@@ -83,10 +84,13 @@ async def test_a_message_gets_one_stored_answer_with_what_it_cost(
     await scene.assert_sound()
 
 
+@pytest.mark.parametrize(
+    ("status", "code"), [(429, "model_rate_limited"), (503, "model_unavailable")]
+)
 async def test_a_rate_limit_is_waited_out_and_leaves_one_answer(
-    scene: Scene, unreliable: Unreliable
+    scene: Scene, unreliable: Unreliable, status: int, code: str
 ) -> None:
-    unreliable.will_fail(429, retry_after=1)
+    unreliable.will_fail(status, retry_after=1)
     unreliable.will({"type": "reply", "text": "1,141 metres."})
     session = await scene.ask(QUESTION)
     worker = start_worker(scene, unreliable)
@@ -94,11 +98,27 @@ async def test_a_rate_limit_is_waited_out_and_leaves_one_answer(
     text, error, _ = await answer_of(scene, session)
     assert (text, error) == ("1,141 metres.", None)
     assert await scene.fences() == [1]
-    assert [request["status"] for request in unreliable.requests()] == [429, 200]
+    assert [request["status"] for request in unreliable.requests()] == [status, 200]
     assert unreliable.verdict()["findings"] == []
     (failed,) = worker.logged("model.call_failed")
-    assert (failed["code"], failed["status"]) == ("model_rate_limited", 429)
+    assert (failed["code"], failed["status"]) == (code, status)
     await scene.assert_sound()
+
+
+async def test_a_provider_that_says_when_it_is_back_costs_no_failure(
+    scene: Scene, unreliable: Unreliable
+) -> None:
+    # Longer than a worker waits for.
+    unreliable.will_fail(503, retry_after=6)
+    unreliable.will({"type": "reply", "text": "1,141 metres."})
+    session = await scene.ask(QUESTION)
+    worker = start_worker(scene, unreliable)
+    await scene.until_idle()
+    text, error, _ = await answer_of(scene, session)
+    assert (text, error) == ("1,141 metres.", None)
+    assert len(worker.logged("run.deferred")) == 1
+    assert await scene.count("failures > 0") == 0
+    assert unreliable.verdict()["findings"] == []
 
 
 async def test_streams_that_break_are_told_again_from_the_start(

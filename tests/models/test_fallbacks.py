@@ -24,8 +24,7 @@ def clock() -> HastyClock:
 async def test_the_next_model_answers_where_the_first_fails(
     accounts: Accounts, unreliable: Unreliable, clock: HastyClock, status: int
 ) -> None:
-    times = 3 if status == 503 else 1
-    unreliable.will({"type": "fail", "status": status, "times": times, "retry_after": 30}, ANSWER)
+    unreliable.will({"type": "fail", "status": status, "retry_after": 30}, ANSWER)
     events = await heard(together(accounts, unreliable, clock), request(ONE, OTHER))
     assert text_of(events) == "1,141 metres."
     assert isinstance(events[-1], Finished)

@@ -3,6 +3,7 @@
 import pytest
 
 from backend.errors import ModelRateLimited, ModelRefused, ModelTimedOut, ModelUnavailable
+from backend.ports.clock import SystemClock
 from backend.ports.models import Finished
 from tests.governance.billing import ADA, KeptLedger, billing
 from tests.models.accounts import Accounts
@@ -20,12 +21,37 @@ def clock() -> HastyClock:
 async def test_a_call_that_failed_twice_is_answered_the_third_time(
     accounts: Accounts, unreliable: Unreliable, clock: HastyClock
 ) -> None:
-    unreliable.will({"type": "fail", "status": 503, "times": 2})
-    unreliable.will({"type": "reply", "text": "1,141 metres."})
+    # Nobody says when to come back.
+    for _ in range(2):
+        unreliable.will_break("disconnect", after_chunks=0)
+    unreliable.will({"type": "reply", "text": "1,141 metres.", "times": 3})
     events = await heard(together(accounts, unreliable, clock), request())
     assert text_of(events) == "1,141 metres."
     assert clock.waits == [0.25, 0.5]
-    assert [it["status"] for it in unreliable.requests()] == [503, 503, 200]
+    assert len(unreliable.requests()) == 3
+
+
+@pytest.mark.parametrize("status", [429, 503, 529])
+async def test_whoever_says_when_to_come_back_is_not_asked_before(
+    accounts: Accounts, unreliable: Unreliable, name: str, status: int
+) -> None:
+    unreliable.will({"type": "fail", "status": status, "times": 2, "retry_after": 1})
+    unreliable.will({"type": "reply", "text": "1,141 metres."})
+    models = together(accounts, unreliable, SystemClock(), name)
+    assert text_of(await heard(models, request(f"{name}:some-model"))) == "1,141 metres."
+    assert [it["status"] for it in unreliable.requests()] == [status, status, 200]
+    assert unreliable.verdict()["findings"] == []
+
+
+async def test_a_provider_that_wants_to_be_left_alone_for_longer_is(
+    accounts: Accounts, unreliable: Unreliable, name: str, clock: HastyClock
+) -> None:
+    unreliable.will_fail(503, retry_after=17)
+    models = together(accounts, unreliable, clock, name)
+    _, error = await heard_until_raised(models, request(f"{name}:some-model"))
+    assert isinstance(error, ModelUnavailable)
+    assert error.retry_after_s == 17
+    assert (clock.waits, len(unreliable.requests())) == ([], 1)
 
 
 async def test_after_three_tries_the_error_is_the_runs(
@@ -97,7 +123,7 @@ async def test_embeddings_are_tried_again_too(
     assert len(found.vectors) == 1
     told = [(it.outcome, it.asker) for it in ledger.calls]
     assert told == [("model_unavailable", ADA), ("completed", ADA)]
-    assert clock.waits == [0.25]
+    assert len(clock.waits) == 1
 
 
 async def test_an_answer_that_does_not_begin_in_time_is_given_up(
