@@ -21,6 +21,8 @@ from backend.telemetry.names import BREAKER_CLOSED, BREAKER_OPENED
 _log = structlog.get_logger()
 _LONGEST_REST_S = 60.0
 _PROBE_S = 1.0
+_LONGEST_PROBE_S = 15.0
+_SPREAD = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Breaker:
         self._failures = 0
         self._rests = 0
         self._open_until: float | None = None
-        self._is_probed = False
+        self._probed_at: float | None = None
 
     @contextmanager
     def call(self) -> Iterator["Attempt"]:
@@ -67,7 +69,7 @@ class Breaker:
                 # Of nonsense, as of a refusal, the request is the reason: the provider is well.
                 self.answered()
             elif not isinstance(error, ModelRateLimited):
-                self._failed()
+                self._failed(error)
             raise
         except Rejected:
             self.answered()
@@ -75,7 +77,7 @@ class Breaker:
         finally:
             # A call that was cancelled has learnt nothing: the next one asks.
             if attempt.is_probe:
-                self._is_probed = False
+                self._probed_at = None
 
     def begun(self) -> None:
         """A probe is being answered: all may call again, but one more failure ends that."""
@@ -92,17 +94,23 @@ class Breaker:
     def _admit(self) -> bool:
         if self._open_until is None:
             return False
-        left_s = self._open_until - self._clock.monotonic()
-        if left_s > 0 or self._is_probed:
+        now = self._clock.monotonic()
+        left_s = self._open_until - now
+        if self._probed_at is not None:
+            # The longer nothing is heard of it, the longer it may still take.
+            left_s = min(max(_PROBE_S, now - self._probed_at), _LONGEST_PROBE_S)
+        if left_s > 0:
             said = f"{self._provider} does not answer, and is left alone for a while."
-            raise ModelResting(said, retry_after_s=max(left_s, _PROBE_S))
-        self._is_probed = True
+            # So that not all are back at once, nor always the same one first.
+            spread_s = left_s * _SPREAD * self._clock.random()
+            raise ModelResting(said, retry_after_s=left_s + spread_s)
+        self._probed_at = now
         return True
 
-    def _failed(self) -> None:
+    def _failed(self, error: ModelUnavailable | ModelStreamTruncated) -> None:
         self._failures += 1
         # Calls that were under way when it opened say nothing new.
-        is_news = self._open_until is None or self._is_probed
+        is_news = self._open_until is None or self._probed_at is not None
         if self._failures < self._limits.failures or not is_news:
             return
         rest_s = backoff_s(
@@ -111,6 +119,8 @@ class Breaker:
             limit_s=_LONGEST_REST_S,
             jitter=self._clock.random(),
         )
+        asked_s = error.retry_after_s if isinstance(error, ModelUnavailable) else None
+        rest_s = max(rest_s, min(asked_s or 0.0, _LONGEST_REST_S))
         self._rests += 1
         self._open_until = self._clock.monotonic() + rest_s
         _log.warning(

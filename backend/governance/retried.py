@@ -86,9 +86,14 @@ class _Waits:
         self._limits = limits
         self._clock = clock
         self._left_s = limits.total_s
+        self._failed: AssistantsError | None = None
 
     def after(self, error: AssistantsError, attempt: int, model: str) -> Awaitable[None]:
         """Return the wait until the next try; an error that no further try follows is raised."""
+        if isinstance(error, ModelResting) and self._failed:
+            # Of this call's own failures, too: for those it need not be asked again.
+            raise self._failed from None
+        self._failed = error
         wait_s = self._wait_s(error, attempt)
         if wait_s is None or attempt + 1 >= self._limits.attempts or wait_s > self._left_s:
             raise error

@@ -178,7 +178,7 @@ class RunQueue:
         return await self._write("engine.keep_summary", claim, p_summary=summary)
 
     async def defer(self, claim: Claim, after_s: float | None, events: Events) -> Stored:
-        """Give the run back for so long, because its model is at its limit; that is no failure."""
+        """Give the run back for so long, because its model is at its limit or down; that is no failure."""
         return await self._write("engine.defer_run", claim, p_after_s=after_s, p_events=events)
 
     async def release(self, claim: Claim) -> Stored:

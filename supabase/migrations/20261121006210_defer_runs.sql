@@ -9,10 +9,10 @@ set statement_timeout = '60s';
 alter table engine.settings add column turn_wait_s integer not null default 3600
 check (turn_wait_s between 0 and 86400);
 comment on column engine.settings.turn_wait_s is
-'How long a run may wait in all for models that are at their limit, before it ends as failed.';
+'How long a run may wait in all for models that are at their limit or down, before it ends as failed.';
 alter table engine.runs add column waited_s double precision not null default 0;
 comment on column engine.runs.waited_s is
-'How long it was told to wait for models that are at their limit.';
+'How long it was told to wait for models that are at their limit or down.';
 
 create function engine.defer_run(
     p_run uuid, p_worker text, p_fence bigint, p_after_s double precision, p_events jsonb

@@ -107,7 +107,29 @@ async def test_a_probe_that_fails_makes_the_next_rest_longer(
         rests.append(error.retry_after_s)
         clock.now += error.retry_after_s
         await fail(models, unreliable, 503, 1)
-    assert rests == [5, 10, 20, 40]
+    # Spread a little, so that not all are back at once.
+    assert rests == pytest.approx([5.5, 11, 22, 44])
+
+
+async def test_a_call_that_failed_itself_does_not_say_that_it_was_not_made(
+    accounts: Accounts, unreliable: Unreliable, clock: HastyClock
+) -> None:
+    models = together(accounts, unreliable, clock, model_failures=1)
+    unreliable.will_break("disconnect", after_chunks=0)
+    _, error = await heard_until_raised(models, request())
+    assert type(error) is ModelUnavailable
+    assert len(unreliable.requests()) == 1
+
+
+async def test_the_rest_is_as_long_as_the_provider_asks(
+    models: LLMProvider, unreliable: Unreliable
+) -> None:
+    unreliable.will({"type": "fail", "status": 503, "times": 3, "retry_after": 30})
+    for _ in range(3):
+        await heard_until_raised(models, request())
+    _, error = await heard_until_raised(models, request())
+    assert isinstance(error, ModelResting)
+    assert 30 <= error.retry_after_s <= 36
 
 
 async def test_a_provider_that_is_back_but_refuses_is_back(
