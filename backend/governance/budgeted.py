@@ -89,7 +89,7 @@ class Budgeted:
                 self._tell(BUDGET_SPARED, request, found)
                 # Whatever stood in line for a failure may be as expensive as the first.
                 options = replace(request.options, fallback_models=())
-                return replace(request, model=found["model"], options=options)
+                return replace(request, model=found["model"], options=options, stands_in=True)
             case "none":
                 self._asks_at = self._clock.monotonic() + _NONE_S
         return request

@@ -86,7 +86,8 @@ class Fallbacks:
 
     async def _ask(self, model: str, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         served = self._catalogue.find(model)
-        own = replace(request, model=served.name)
+        stands_in = request.stands_in or served.id != request.model
+        own = replace(request, model=served.name, stands_in=stands_in)
         is_whole = False
         async with aclosing(served.provider.stream(own)) as events:
             async for event in events:

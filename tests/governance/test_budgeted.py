@@ -1,7 +1,7 @@
 """A run is answered by a cheaper model above a soft limit, and by none above a hard one."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from uuid import uuid4
@@ -20,7 +20,7 @@ from backend.governance.prices import ListedPrices
 from backend.integrations.supabase.gateway_asyncpg import AsyncpgGateway
 from backend.integrations.supabase.service_role import create_service_role
 from backend.ports.clock import SystemClock
-from backend.ports.models import Finished, ServedModel
+from backend.ports.models import Finished, ModelEvent, ModelRequest, ServedModel
 from tests.governance.billing import ADA
 from tests.models.asking import ask, heard
 from tests.support.cluster import Database
@@ -143,3 +143,26 @@ async def test_where_there_are_no_budgets_nobody_asks_for_some_seconds() -> None
     await provider.generate(replace(ASKED, model="demo"))
 
     assert len(gateway.calls) == 2
+
+
+class Witness(OfflineModel):
+    """Remembers whether it was asked in another's place."""
+
+    def __init__(self) -> None:
+        super().__init__(SystemClock())
+        self.stood_in: list[bool] = []
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+        self.stood_in.append(request.stands_in)
+        async for event in super().stream(replace(request, model="demo")):
+            yield event
+
+
+@pytest.mark.parametrize(("found", "stands_in"), [("none", False), ("soft", True)])
+async def test_the_cheaper_model_knows_that_the_options_are_anothers(
+    found: str, *, stands_in: bool
+) -> None:
+    answer = {"state": found, "model": CHEAP, "limit": "user_usd_per_day"}
+    gateway, witness = ScriptedGateway(reserve_budget=returns(answer)), Witness()
+    await Budgeted(witness, gateway, ListedPrices(), ManualClock()).generate(ASKED)
+    assert witness.stood_in == [stands_in]

@@ -1,8 +1,21 @@
 """What a request wants of a model that it may have no such thing as."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 from pydantic_ai.profiles import ModelProfile
 
 from backend.domain.options import Options
+from backend.ports.models import ModelRequest
+
+_CAN_DO_WITHOUT: tuple[tuple[str, ...], ...] = (
+    ("temperature",),
+    ("top_p",),
+    ("temperature", "top_p"),
+    ("reasoning_effort",),
+    ("temperature", "top_p", "reasoning_effort"),
+)
 
 
 def lacks_form(profile: ModelProfile, options: Options) -> str | None:
@@ -24,6 +37,28 @@ def lacks_reasoning(profile: ModelProfile, options: Options) -> str | None:
         "thinking_always_enabled", False
     )
     return None if reasons else "does not reason: it takes no reasoning_effort"
+
+
+def fitted(
+    request: ModelRequest, lacks: Callable[[ModelRequest], str | None]
+) -> tuple[ModelRequest, tuple[str, ...]]:
+    """Return the request without what the model does not take, and the names of what was left out.
+
+    A form of the answer is never left out: whoever reads the answer relies on it.
+
+    Args:
+        request: Of options that were written for another model.
+        lacks: What the model has no such thing as, or none.
+    """
+    if lacks(request) is None:
+        return request, ()
+    for names in _CAN_DO_WITHOUT:
+        left_out = tuple(it for it in names if getattr(request.options, it) is not None)
+        nothing: dict[str, Any] = dict.fromkeys(left_out)
+        less = replace(request, options=replace(request.options, **nothing))
+        if left_out and lacks(less) is None:
+            return less, left_out
+    return request, ()
 
 
 def samples(options: Options) -> bool:
