@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from backend.api.bearer import signed_in
+from backend.domain.allowed import is_allowed, named
 from backend.errors import NotFound
 from backend.ports.identity import TokenVerifier
 
@@ -36,23 +37,23 @@ def model_routes(list_models: ListModels, verifier: TokenVerifier) -> APIRouter:
     """Return the routes of the models that users may name.
 
     Args:
-        list_models: Returns their ids.
+        list_models: Returns their ids; one that ends with `*` stands for all that begin so.
         verifier: Of the callers' tokens.
     """
     routes = APIRouter(prefix="/v1", tags=["models"])
 
     @routes.get("/models")
     async def models(request: Request) -> Models:
-        """List the models that an assistant of the caller's may name."""
+        """List the models that an assistant of the caller's may name, as far as they have names."""
         await signed_in(request, verifier)
-        return Models(data=[_model(it) for it in await list_models()])
+        return Models(data=[_model(it) for it in named(await list_models())])
 
     # A name may hold slashes.
     @routes.get("/models/{model_id:path}")
     async def model(model_id: str, request: Request) -> Model:
         """Return one of them."""
         await signed_in(request, verifier)
-        if model_id not in await list_models():
+        if not is_allowed(model_id, await list_models()):
             raise NotFound("There is no such model, or an assistant of yours may not name it.")
         return _model(model_id)
 

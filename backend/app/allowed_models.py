@@ -9,7 +9,7 @@ from backend.settings import Settings
 
 
 async def allowed_models(settings: Settings, gateway: Gateway) -> Sequence[str]:
-    """Return the ids on the operator's list, those of them that are served here.
+    """Return the entries of the operator's list, those of them that are served here.
 
     Where this process has no account with any provider, only workers know: then all of them.
     """

@@ -22,7 +22,7 @@ set search_path = ''
 as $$
 declare
     v_settings engine.settings;
-    v_fallbacks jsonb := new.options -> 'fallback_models';
+    v_refused text;
 begin
     new.updated_at := pg_catalog.now();
     if not engine.is_schema(coalesce(new.options #> '{response_format,json_schema,schema}', '{}')) then
@@ -39,13 +39,16 @@ begin
     if not v_settings.user_assistants_allowed then
         raise exception 'users may not make assistants here' using errcode = '42501';
     end if;
-    if new.model <> all (v_settings.user_models) then
+    if not engine.is_allowed_model(new.model, v_settings.user_models) then
         raise exception 'model % is not on the list of allowed models', new.model
             using errcode = '23514',
             hint = 'Allowed: ' || pg_catalog.array_to_string(v_settings.user_models, ', ');
-    elsif pg_catalog.jsonb_typeof(v_fallbacks) = 'array'
-        and not v_fallbacks <@ pg_catalog.to_jsonb(v_settings.user_models) then
-        raise exception 'a fallback model is not on the list of allowed models'
+    end if;
+    select f.model into v_refused
+    from pg_catalog.jsonb_array_elements_text(new.options -> 'fallback_models') as f (model)
+    where not engine.is_allowed_model(f.model, v_settings.user_models) limit 1;
+    if v_refused is not null then
+        raise exception 'fallback model % is not on the list of allowed models', v_refused
             using errcode = '23514',
             hint = 'Allowed: ' || pg_catalog.array_to_string(v_settings.user_models, ', ');
     end if;
@@ -60,3 +63,6 @@ begin
     return new;
 end
 $$;
+comment on function engine.check_assistant() is
+'Trigger: a user''s assistant names only models and tools on the operator''s lists, and is shared with
+the organisation that is active then.';

@@ -16,7 +16,7 @@ NAMED = ["offline:demo", "openai:gpt-5.4", "vllm:meta/llama-3.2"]
 
 
 async def named() -> Sequence[str]:
-    return NAMED
+    return [*NAMED, "mistral:*", "anthropic:claude-opus-*"]
 
 
 @pytest_asyncio.fixture
@@ -47,7 +47,7 @@ async def test_all_that_users_may_name_are_listed(client: httpx.AsyncClient) -> 
     assert [it["id"] for it in listed["data"]] == NAMED
 
 
-@pytest.mark.parametrize("model", NAMED)
+@pytest.mark.parametrize("model", [*NAMED, "mistral:small", "anthropic:claude-opus-5"])
 async def test_one_is_found_by_its_id_slashes_and_all(
     client: httpx.AsyncClient, model: str
 ) -> None:
@@ -57,7 +57,17 @@ async def test_one_is_found_by_its_id_slashes_and_all(
 
 
 @pytest.mark.parametrize(
-    "model", ["gpt-5.4", "openai:gpt-6", "offline", "vllm:meta", "%F0%9F%8F%94"]
+    "model",
+    [
+        "gpt-5.4",
+        "openai:gpt-6",
+        "offline",
+        "vllm:meta",
+        "%F0%9F%8F%94",
+        "mistral:",
+        "mistral:a%20b",
+        "anthropic:claude-haiku-5",
+    ],
 )
 async def test_what_users_may_not_name_is_not_there(client: httpx.AsyncClient, model: str) -> None:
     answer = await client.get(f"/v1/models/{model}")

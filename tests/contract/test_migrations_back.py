@@ -77,6 +77,18 @@ async def test_a_conversation_outlives_the_way_back_and_forth(chat: Chat) -> Non
     assert await chat.path(session) == ["M1", "R1", "M2", "R2"]
 
 
+async def test_what_could_allow_no_model_is_gone_from_the_list_of_an_older_release(
+    chat: Chat,
+) -> None:
+    await back_to(chat.database, FIRST_SCHEMA)
+    await chat.configure(user_models=["foo bar", "openai:gpt-5", None, "gpt-4", "mistral:*"])
+
+    await applied(chat.database)
+
+    kept = await chat.admin.fetchval("select user_models from engine.settings")
+    assert kept == ["openai:gpt-5", "mistral:*"]
+
+
 async def test_the_first_schema_has_no_way_back(database: Database) -> None:
     before = catalogue_of(database), history_of(database)
 

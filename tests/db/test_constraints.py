@@ -75,6 +75,7 @@ _REFUSED = {
         "max_failures": ["0", "101"],
         "model_calls_kept_days": ["0", "36501"],
         "turn_wait_s": ["-1", "86401"],
+        "user_models": ["array[null]", "'{gpt-4}'", "'{*}'"],
         "org_messages_per_day": ["0", "1000001"],
         "org_messages_per_minute": ["0", "1000001"],
         "org_open_runs": ["0", "1000001"],
@@ -126,10 +127,11 @@ select c.connamespace::regnamespace || '.' || r.relname as "table", c.conname as
 from pg_constraint c join pg_class r on r.oid = c.conrelid
 where c.contype = 'c' and c.connamespace in ('public'::regnamespace, 'engine'::regnamespace)
 """
-# A check of two columns, which PostgreSQL names after the table alone.
-_OF_TWO = {
-    "lease_until": "runs_check",
-    "(cheaper_model, soft_tokens)": "budgets_cheaper_model_check1",
+# Checks that are not called after their column.
+_NAMED = {
+    ("engine.runs", "lease_until"): "runs_check",
+    ("engine.budgets", "(cheaper_model, soft_tokens)"): "budgets_cheaper_model_check1",
+    ("engine.settings", "user_models"): "settings_user_models_are_provider_and_name",
 }
 _ROWS = """
 insert into engine.budgets (scope, period, cheaper_model) values ('user', 'day', 'offline:demo');
@@ -155,7 +157,7 @@ _STEP: dict[str, Any] = {
 
 
 def _check_of(table: str, column: str) -> str:
-    return _OF_TWO.get(column, f"{table.partition('.')[2]}_{column}_check")
+    return _NAMED.get((table, column), f"{table.partition('.')[2]}_{column}_check")
 
 
 async def _fill(chat: Chat) -> None:
