@@ -1,6 +1,6 @@
 -- Purpose:   how an assistant wants its model asked.
 -- Guarantee: a user's fallbacks are on the operator's list, as the model itself; the operator's own
---            tools are on no list, and well-formed.
+--            tools are on no list, and well-formed; what is wrong is named, also to the operator.
 -- Caller:    whoever writes assistants.
 
 set lock_timeout = '5s';
@@ -25,6 +25,12 @@ declare
     v_refused text;
 begin
     new.updated_at := pg_catalog.now();
+    if new.model !~ '^[a-z0-9_-]+:[^[:space:]]{1,200}$' then
+        raise exception 'model "%" is not provider:name', pg_catalog.left(new.model, 200)
+            using errcode = '23514',
+            hint = 'Such as openai:gpt-6-luna: the provider in lower case, and no spaces.';
+    end if;
+    perform engine.check_options(new.options);
     if not engine.is_schema(coalesce(new.options #> '{response_format,json_schema,schema}', '{}')) then
         raise exception 'the schema of response_format is no JSON schema' using errcode = '23514',
             hint = 'Example: {"type": "object", "properties": {"city": {"type": "string"}}}';
@@ -64,5 +70,5 @@ begin
 end
 $$;
 comment on function engine.check_assistant() is
-'Trigger: a user''s assistant names only models and tools on the operator''s lists, and is shared with
-the organisation that is active then.';
+'Trigger: a row names its model and options in their form; a user''s assistant names only models and
+tools on the operator''s lists, and is shared with the organisation that is active then.';

@@ -37,6 +37,9 @@ begin
     return new;
 end
 $$;
+comment on function engine.check_assistant() is
+'Trigger: a user''s assistant names only models and tools on the operator''s lists, and is shared with
+the organisation that is active then.';
 
 -- The release before knows nothing of the column.
 -- squawk-ignore ban-drop-column

@@ -125,6 +125,73 @@ async def test_anything_else_is_refused(chat: Chat, options: Any) -> None:
     assert await chat.admin.fetchval("select engine.is_options($1)", options) is False
 
 
+_HINTS = {
+    "temperature": "A number from 0 to 2.",
+    "top_p": "A number from 0 to 1.",
+    "max_output_tokens": "A whole number from 1 to 1000000.",
+    "reasoning_effort": "none, minimal, low, medium or high.",
+    "response_format": '{"type": "json_schema", "json_schema": {"name", "schema"',
+    "tool_choice": "auto, none, required, or ",
+    "parallel_tool_calls": "true or false.",
+    "truncation": '"last_messages": 1 to 200}, or {"type": "max_tokens", "max_tokens": 256 to 10000000}',
+    "fallback_models": "A list of at most 8 models",
+    "fallback_after_words": "true or false.",
+    "cache": "user, organisation or assistant.",
+}
+_KNOWN = "Known: cache, fallback_after_words, fallback_models, max_output_tokens, "
+
+
+async def test_what_is_wrong_is_named_with_what_it_may_be(chat: Chat) -> None:
+    for options in filter(None, _BAD):
+        (key,) = options
+        with pytest.raises(asyncpg.CheckViolationError) as refused:
+            await chat.ada.insert("assistants", name="No", options=options)
+
+        said = f'option "{key}" is out of its range'
+        assert _said(refused) == (said if key in _HINTS else f'there is no option "{key}"')
+        assert _HINTS.get(key, _KNOWN) in (refused.value.hint or ""), options
+
+
+def _said(refused: pytest.ExceptionInfo[asyncpg.CheckViolationError]) -> str:
+    return str(refused.value.args[0])
+
+
+def test_each_key_has_a_hint_of_its_own() -> None:
+    assert {key for options in _GOOD for key in options} == _HINTS.keys()
+
+
+@pytest.mark.parametrize("options", ["", [], 7], ids=str)
+async def test_options_that_are_no_object_are_told_so(chat: Chat, options: Any) -> None:
+    with pytest.raises(asyncpg.CheckViolationError, match="options are an object") as refused:
+        await chat.ada.insert("assistants", name="No", options=options)
+
+    assert refused.value.hint == 'Example: {"temperature": 0.5}'
+
+
+async def test_options_that_are_too_large_are_told_so(chat: Chat) -> None:
+    large = {"name": "x", "schema": {"description": "x" * 65536}}
+    form = {"type": "json_schema", "json_schema": large}
+
+    with pytest.raises(asyncpg.CheckViolationError, match="larger than 64 kB") as refused:
+        await chat.ada.insert("assistants", name="No", options={"response_format": form})
+
+    assert refused.value.hint == "At most 64 levels, and numbers that a double holds."
+
+
+@pytest.mark.parametrize("who", ["a user", "the operator"])
+async def test_an_operator_is_told_as_users_are(chat: Chat, who: str) -> None:
+    writer = chat.ada if who == "a user" else chat.browser(SERVICE)
+    with pytest.raises(asyncpg.CheckViolationError) as refused:
+        await writer.insert("assistants", name="No", options={"temperature": 3, "top_p": 1})
+    assert _said(refused) == 'option "temperature" is out of its range'
+
+    for model in ("gpt-4", "openai:", "OpenAI:gpt-6-luna", "open ai:x", ":x"):
+        with pytest.raises(asyncpg.CheckViolationError) as refused:
+            await writer.insert("assistants", name="No", model=model)
+        assert _said(refused) == f'model "{model}" is not provider:name'
+        assert "openai:gpt-6-luna" in (refused.value.hint or "")
+
+
 async def test_a_user_sets_options_of_their_own_assistant(chat: Chat) -> None:
     made = await chat.ada.insert("assistants", name="Mine", options={"temperature": 0.5})
     assert made["options"] == {"temperature": 0.5}

@@ -197,3 +197,13 @@ async def test_json_that_grows_when_it_is_written_out_is_refused_as_metadata_and
         await chat.ada.fetch(
             f"select * from public.submit_tool_outputs($1, '{outputs}')", UUID(claim["run_id"])
         )
+
+
+async def test_a_message_that_is_too_long_is_told_how_long_it_may_be(chat: Chat) -> None:
+    session = await chat.ada.start_session()
+    await chat.ada.say(session, "x" * 262_000)
+
+    with pytest.raises(asyncpg.CheckViolationError, match="larger than 256 kB") as refused:
+        await chat.ada.say(session, "x" * 262_144)
+
+    assert "At most 262144 bytes" in (refused.value.hint or "")

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from tests.docs.pages import ROOT, blocks
+from tests.docs.pages import DATA_MODEL, ROOT, blocks
 from tests.support.chat import Chat, open_chat
 from tests.support.cluster import Database
 
@@ -33,3 +33,16 @@ async def test_the_statement_for_users_models_lets_them_name_these(chat: Chat) -
         await chat.ada.insert("assistants", name="Mine", model=model)
     with pytest.raises(asyncpg.CheckViolationError):
         await chat.ada.insert("assistants", name="Mine", model="openai:gpt-5.4")
+
+
+async def test_the_page_names_every_option_and_no_other(chat: Chat) -> None:
+    page = DATA_MODEL.read_text(encoding="utf-8")
+    table = page.partition("`options` says how")[2].partition("All of them together")[0]
+    rows = [row for row in table.splitlines() if row.startswith("| `")]
+    named = {key for row in rows for key in row.split("|")[1].replace("`", "").split(", ")}
+
+    with pytest.raises(asyncpg.CheckViolationError) as refused:
+        await chat.ada.insert("assistants", name="Mine", options={"unknown": 1})
+
+    known = (refused.value.hint or "").removeprefix("Known: ").split(", ")
+    assert {it.strip() for it in named} == set(known)
