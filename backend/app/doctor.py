@@ -1,6 +1,7 @@
 """What is missing before a message can be answered, in the order in which to see to it."""
 
 import asyncio
+from collections.abc import Sequence
 
 from backend.app.accounts import HOSTED, OFFLINE, accounts, variable_of
 from backend.app.connections import open_gateway
@@ -148,9 +149,15 @@ async def _check_users(
 
 def _check_rest(settings: Settings, said: Diagnosis) -> list[Check]:
     answering = successors(settings.model_aliases)
-    users = [answering.get(model, model) for model in said.user_models]
     default = said.default_model and answering.get(said.default_model, said.default_model)
-    asked = said.model_copy(update={"default_model": default, "user_models": users})
+    named = {
+        kind: list(dict.fromkeys(answering.get(model, model) for model in models))
+        for kind, models in (
+            ("user_models", said.user_models),
+            ("cheaper_models", said.cheaper_models),
+        )
+    }
+    asked = said.model_copy(update={"default_model": default, **named})
     return [
         *checks.check_assistant(asked, frozenset({OFFLINE, *accounts(settings)}), _missing_key),
         checks.check_clock(said),
@@ -161,8 +168,9 @@ def _check_rest(settings: Settings, said: Diagnosis) -> list[Check]:
     ]
 
 
-def _missing_key(model: str) -> str:
-    prefix = model.partition(":")[0]
-    named = [prefix] if variable_of(prefix) else [*HOSTED, COMPATIBLE]
-    variables = " or ".join(f"{variable_of(it)} for {it}:… models" for it in named)
-    return f"Set {variables}; offline:demo needs nothing."
+def _missing_key(models: Sequence[str]) -> str:
+    prefixes = list(dict.fromkeys(model.partition(":")[0] for model in models))
+    is_known = all(map(variable_of, prefixes))
+    named = prefixes if is_known else [*HOSTED, COMPATIBLE]
+    variables = [f"{variable_of(it)} for {it}:… models" for it in named]
+    return f"Set {(' and ' if is_known else ' or ').join(variables)}; offline:demo needs nothing."

@@ -6,7 +6,8 @@ set lock_timeout = '5s';
 set statement_timeout = '60s';
 
 create table engine.model_prices (
-    model text not null check (model ~ '^[a-z0-9_-]+:\S+$'),
+    model text not null
+    constraint model_prices_model_is_provider_and_name check (model ~ '^[a-z0-9_-]+:[^[:space:]]{1,200}$'),
     valid_from timestamptz not null default now(),
     input_usd numeric not null check (input_usd >= 0),
     output_usd numeric not null check (output_usd >= 0),

@@ -8,23 +8,36 @@ set statement_timeout = '60s';
 
 create table engine.budgets (
     scope text not null check (scope in ('user', 'organisation', 'assistant')),
-    subject text,
+    subject text check (subject <> ''),
     period text not null check (period in ('day', 'month')),
     soft_tokens bigint check (soft_tokens >= 0),
     hard_tokens bigint check (hard_tokens >= 0),
     soft_usd numeric check (soft_usd >= 0),
     hard_usd numeric check (hard_usd >= 0),
-    cheaper_model text check (cheaper_model ~ '^[a-z0-9_-]+:\S+$'),
+    cheaper_model text
+    constraint budgets_cheaper_model_is_provider_and_name
+    check (cheaper_model ~ '^[a-z0-9_-]+:[^[:space:]]{1,200}$'),
     unique nulls not distinct (scope, subject, period),
-    constraint budgets_cheaper_model_check1
-    check (cheaper_model is not null or (soft_tokens is null and soft_usd is null))
+    constraint budgets_soft_limit_has_a_cheaper_model
+    check (cheaper_model is not null or (soft_tokens is null and soft_usd is null)),
+    constraint budgets_soft_tokens_are_not_above_hard check (soft_tokens <= hard_tokens),
+    constraint budgets_soft_usd_is_not_above_hard check (soft_usd <= hard_usd),
+    -- Without any, a row of somebody's own frees them of everyone's.
+    constraint budgets_of_everyone_have_a_limit
+    check (subject is not null or num_nonnulls(soft_tokens, hard_tokens, soft_usd, hard_usd) > 0),
+    -- As a uuid is written out, in lower case.
+    constraint budgets_assistant_is_a_uuid
+    check (
+        scope <> 'assistant'
+        or subject ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+    )
 );
 comment on table engine.budgets is
 'What may be spent in a day or a month (UTC). Above a soft limit the cheaper model answers, above a
 hard one nobody does.';
 comment on column engine.budgets.subject is
 'Whose: the id of the user, organisation or assistant. Null: of everyone who has no row of their own
-for this period, each for themselves.';
+for this period, each for themselves. A row of somebody''s own without any limit frees them of it.';
 alter table engine.budgets enable row level security;
 revoke all on engine.budgets from public, anon, authenticated, service_role;
 

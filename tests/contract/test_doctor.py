@@ -317,6 +317,32 @@ async def test_models_that_nobody_serves_are_found(chat: Chat, service_url: str)
     assert "users' models" not in found
 
 
+async def test_all_models_of_users_and_budgets_that_nobody_serves_are_named(
+    chat: Chat, service_url: str
+) -> None:
+    await chat.configure(user_models=["offline:*", "openai:*", "mistral:a", "openai:gpt-6-luna"])
+    await chat.admin.execute(
+        "insert into engine.budgets (scope, period, soft_usd, cheaper_model) values"
+        " ('user', 'day', 1, 'nosuch:cheap'), ('user', 'month', 1, 'offline:demo')"
+    )
+    found = await examine(database_url=service_url)
+    users, budgets = found["users' models"], found["budgets"]
+    assert (users.level, budgets.level) == ("warn", "warn")
+    assert "openai:*, mistral:a, openai:gpt-6-luna, which nobody" in users.found
+    assert "offline" not in users.found
+    assert "OPENAI_API_KEY for openai:… models and MISTRAL_API_KEY" in users.advice
+    assert "answers nosuch:cheap, which" in budgets.found
+    assert "COMPATIBLE_BASE_URL" in budgets.advice
+
+    found = await examine(
+        database_url=service_url,
+        openai_api_key="sk-1",
+        mistral_api_key="sk-2",
+        compatible_base_url="nosuch=http://localhost:11434/v1",
+    )
+    assert not {"users' models", "budgets"} & found.keys()
+
+
 async def test_a_retired_model_is_examined_by_its_successor(chat: Chat, service_url: str) -> None:
     await chat.admin.execute(
         "update public.assistants set model = 'anthropic:claude-3-opus-latest'"
@@ -415,6 +441,7 @@ async def test_what_is_told_holds_nothing_of_users(chat: Chat, way: Way) -> None
     assert isinstance(way, ByLogin | OverTheDataApi)
     assert sorted(said) == [
         "attachments",
+        "cheaper_models",
         "default_model",
         "now",
         "pinned_issuer",

@@ -109,6 +109,16 @@ async def test_everyones_default_is_for_each_by_themselves_and_an_own_row_in_its
     assert await state(chat, user_id=BOB.sub) == "hard"
 
 
+async def test_a_row_of_ones_own_without_a_limit_frees_of_everyones(chat: Chat) -> None:
+    await allow(chat, "user", hard_tokens=100)
+    await allow(chat, "user", BOB.sub)
+    await spend(chat, user_id=BOB.sub)
+    await spend(chat)
+
+    assert await state(chat, user_id=BOB.sub) == "free"
+    assert await state(chat) == "hard"
+
+
 async def test_another_day_and_another_month_begin_anew(chat: Chat) -> None:
     await allow(chat, "user", hard_tokens=100)
     await allow(chat, "user", period="month", hard_tokens=220)

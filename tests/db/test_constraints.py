@@ -17,6 +17,14 @@ _REFUSED = {
     "engine.budgets": {
         "cheaper_model": ["'small'"],
         "(cheaper_model, soft_tokens)": ["(null, 1)"],
+        "(hard_tokens, soft_tokens)": ["(1, 2)"],
+        "(hard_usd, soft_usd)": ["(1, 1.01)"],
+        "(scope, subject)": [
+            "('assistant', 'nouuid')",
+            "('assistant', upper(gen_random_uuid()::text))",
+        ],
+        "subject": ["''"],
+        "(subject, hard_tokens)": ["(null, null)"],
         "hard_tokens": ["-1"],
         "hard_usd": ["-1"],
         "period": ["'year'"],
@@ -130,11 +138,18 @@ where c.contype = 'c' and c.connamespace in ('public'::regnamespace, 'engine'::r
 # Checks that are not called after their column.
 _NAMED = {
     ("engine.runs", "lease_until"): "runs_check",
-    ("engine.budgets", "(cheaper_model, soft_tokens)"): "budgets_cheaper_model_check1",
+    ("engine.budgets", "cheaper_model"): "budgets_cheaper_model_is_provider_and_name",
+    ("engine.budgets", "(cheaper_model, soft_tokens)"): "budgets_soft_limit_has_a_cheaper_model",
+    ("engine.budgets", "(hard_tokens, soft_tokens)"): "budgets_soft_tokens_are_not_above_hard",
+    ("engine.budgets", "(hard_usd, soft_usd)"): "budgets_soft_usd_is_not_above_hard",
+    ("engine.budgets", "(scope, subject)"): "budgets_assistant_is_a_uuid",
+    ("engine.budgets", "(subject, hard_tokens)"): "budgets_of_everyone_have_a_limit",
+    ("engine.model_prices", "model"): "model_prices_model_is_provider_and_name",
     ("engine.settings", "user_models"): "settings_user_models_are_provider_and_name",
 }
 _ROWS = """
-insert into engine.budgets (scope, period, cheaper_model) values ('user', 'day', 'offline:demo');
+insert into engine.budgets (scope, subject, period, cheaper_model)
+values ('user', 'user_2ada', 'day', 'offline:demo');
 insert into engine.budget_reservations (id, tokens, expires_at) values (gen_random_uuid(), 1, now());
 insert into engine.cache_entries (cache, key, bytes, expires_at)
 values ('results', sha256('x'), 0, now());

@@ -46,3 +46,12 @@ async def test_the_page_names_every_option_and_no_other(chat: Chat) -> None:
 
     known = (refused.value.hint or "").removeprefix("Known: ").split(", ")
     assert {it.strip() for it in named} == set(known)
+
+
+async def test_the_budgets_that_the_page_prints_are_taken(chat: Chat) -> None:
+    prices, budgets = blocks(ROOT / "docs" / "usage.md", "sql")
+
+    await chat.admin.execute(prices)
+    await chat.admin.execute(budgets)
+
+    assert await chat.admin.fetchval("select count(*) from engine.budgets") == 4

@@ -1,6 +1,6 @@
 """Whether a database is as this release needs it, by what it says of itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from backend.domain.checks import Check, fails, holds, warns
 from backend.integrations.supabase import bundle
@@ -76,14 +76,14 @@ def check_clock(said: Diagnosis) -> Check:
 
 
 def check_assistant(
-    said: Diagnosis, served: frozenset[str], missing_key: Callable[[str], str]
+    said: Diagnosis, served: frozenset[str], missing_key: Callable[[Sequence[str]], str]
 ) -> list[Check]:
     """Return whether a session gets an assistant, and whether its model can answer here.
 
     Args:
         said: By the database.
         served: Prefixes of the models that this process serves.
-        missing_key: What to set so that a model is served.
+        missing_key: What to set so that models are served.
     """
     name = "default assistant"
     if said.default_model is None:
@@ -95,16 +95,22 @@ def check_assistant(
     found = holds(name, f"answers by {said.default_model}")
     if not _is_served(said.default_model, served):
         found = fails(
-            name, f"nobody here serves {said.default_model}", missing_key(said.default_model)
+            name, f"nobody here serves {said.default_model}", missing_key([said.default_model])
         )
-    unserved = [model for model in said.user_models if not _is_served(model, served)]
-    if not unserved:
-        return [found]
-    who = f"users may choose {unserved[0]}, which nobody here serves"
-    return [
-        found,
-        warns("users' models", who, f"{missing_key(unserved[0])} Or change user_models."),
-    ]
+    return [found, *_unserved_models(said, served, missing_key)]
+
+
+def _unserved_models(
+    said: Diagnosis, served: frozenset[str], missing_key: Callable[[Sequence[str]], str]
+) -> Iterator[Check]:
+    """Yield what else names models that nobody here serves."""
+    for name, models, who, way_out in (
+        ("users' models", said.user_models, "users may choose", "Or change user_models."),
+        ("budgets", said.cheaper_models, "above a soft limit answers", "Or change cheaper_model."),
+    ):
+        if unserved := [model for model in models if not _is_served(model, served)]:
+            found = f"{who} {', '.join(unserved)}, which nobody here serves"
+            yield warns(name, found, f"{missing_key(unserved)} {way_out}")
 
 
 def check_webhook(said: Diagnosis, *, has_secret: bool) -> Check:

@@ -64,6 +64,9 @@ class Diagnosis(_Said):
     realtime: bool
     default_model: str | None
     user_models: list[str]
+    """`*` at the end stands for anything."""
+    cheaper_models: list[str] = []
+    """That answer above a soft limit of a budget."""
     skew_s: float = 0.0
     """How far its clock is from ours at least, however long the answer took."""
 
