@@ -80,7 +80,10 @@ class Metered:
                     yield event
         except (asyncio.CancelledError, GeneratorExit):
             # Whoever has gone away waits for nothing.
-            ledger.note(measured.unfinished(CANCELLED))
+            cut = measured.unfinished(CANCELLED)
+            ledger.note(cut)
+            if request.when_cut:
+                request.when_cut(cut.usage)
             raise
         except Exception as error:
             if not _is_our_own(error):

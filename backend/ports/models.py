@@ -1,6 +1,6 @@
 """Language models behind one interface: generate, stream, embed."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
@@ -32,6 +32,8 @@ class ModelRequest:
     stands_in: bool = False
     """Another model is asked than the one that the options were written for: what it does not take
     is left out."""
+    when_cut: Callable[[Usage], None] | None = field(default=None, compare=False, repr=False)
+    """Told what the call took by estimate, if whoever asks goes away before Finished."""
 
 
 @dataclass(frozen=True, slots=True)

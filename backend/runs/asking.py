@@ -104,7 +104,7 @@ class Asking:
             # An answer without it is better than none.
             _log.warning(SUMMARY_FAILED, run_id=run.claim.run_id, code=error.code)
             return ""
-        run.usage += reply.usage
+        run.spend(reply.usage)
         made = questions.summary = summary_of(dropped, reply.text)
         kept = made.as_json()
         await self._endings.while_leased(run, lambda: self._queue.keep_summary(run.claim, kept))

@@ -109,7 +109,7 @@ class Execution:
         )
         while await self._tool_calls.complete(run, history.asker, turns, tools):
             reply = await self._asking.reply(run, questions, turns)
-            run.usage += reply.usage
+            run.spend(reply.usage)
             if outcome := self._outcome(reply, turns):
                 await self._endings.finish(run, outcome)
                 return

@@ -81,6 +81,10 @@ class LiveRun:
         self._said.append(text)
         self.log.say(self._message_id, text)
 
+    def spend(self, usage: Usage) -> None:
+        """It has taken so much more."""
+        self.usage += usage
+
     def begin_text(self, message_id: MessageId) -> None:
         """The text so far is stored; what is said from now on is another message."""
         self._message_id = message_id

@@ -64,6 +64,7 @@ class Questions:
             options=options,
             attempt=self.run.claim.fence,
             asker=self._asker,
+            when_cut=self.run.spend,
         )
 
     def of_summary(self, dropped: Cut) -> ModelRequest:
@@ -76,6 +77,7 @@ class Questions:
             options=Options(max_output_tokens=SUMMARY_TOKENS, fallback_models=fallbacks),
             attempt=self.run.claim.fence,
             asker=self._asker,
+            when_cut=self.run.spend,
         )
 
     def _window(self) -> int:

@@ -1,7 +1,14 @@
 """Runs that are cancelled, superseded or too old while the model speaks."""
 
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from backend.domain.usage import Usage
 from tests.faults.scene import SLOW, Scene, script
 from tests.support.oracles import text_of
+from tests.support.processes import until
 
 ENDLESS = script(deltas=10_000, delay_ms=20)
 
@@ -22,6 +29,38 @@ async def test_a_cancellation_reaches_the_model_call_and_keeps_the_text(scene: S
     assert text.startswith("word1 ")
     assert text == await scene.streamed(run["id"])
     await scene.assert_sound()
+
+
+@pytest.mark.parametrize("why", ["cancelled", "expired", "superseded"])
+async def test_a_run_that_was_cut_shows_what_the_ledger_has_of_it(scene: Scene, why: str) -> None:
+    await scene.chat.configure(run_ttl_s=1 if why == "expired" else 600)
+    session = await scene.ask(ENDLESS, while_running="supersede")
+    await scene.workshop.ready()
+    await scene.until_streaming()
+    (run,) = await scene.chat.runs(session)
+    if why == "cancelled":
+        await scene.chat.ada.cancel(run["id"])
+    elif why == "superseded":
+        await scene.chat.ada.say(session, "never mind")
+    await scene.until_idle()
+
+    call = await until_recorded(scene, run["id"])
+    (shown,) = await scene.chat.ada.fetch("select * from public.runs where id = $1", run["id"])
+    assert (call["outcome"], call["is_estimated"]) == ("cancelled", True)
+    assert shown["usage"] == {name: call[name] for name in Usage().as_json()}
+    assert min(call["input_tokens"], call["output_tokens"]) > 0
+
+
+async def until_recorded(scene: Scene, run: UUID) -> Any:
+    """Return the only call of the run, which may be stored after the run has ended."""
+    sql = "select * from engine.model_calls where run_id = $1"
+
+    async def is_there() -> bool:
+        return bool(await scene.admin.fetch(sql, run))
+
+    await until(is_there)
+    (call,) = await scene.admin.fetch(sql, run)
+    return call
 
 
 async def test_a_cancellation_without_a_wake_up_comes_with_the_heartbeat(scene: Scene) -> None:

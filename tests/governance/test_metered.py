@@ -128,7 +128,8 @@ async def test_a_call_that_nobody_wants_any_more_is_estimated_and_waits_for_noth
     ledger = KeptLedger()
     unreliable.will_break("stall", after_chunks=8)
     provider = Metered(accounts.at(unreliable.base_url), "openai", billing(ledger))
-    stream = provider.stream(REQUEST)
+    told: list[Usage] = []
+    stream = provider.stream(replace(REQUEST, when_cut=told.append))
     first = await anext(stream)
     assert isinstance(first, TextDelta)
 
@@ -143,6 +144,7 @@ async def test_a_call_that_nobody_wants_any_more_is_estimated_and_waits_for_noth
     (call,) = ledger.calls
     assert (call.outcome, call.is_estimated) == ("cancelled", True)
     assert call.usage.output_tokens >= 1
+    assert told == [call.usage]
 
 
 async def _rest(stream: AsyncGenerator[ModelEvent, None]) -> None:
