@@ -37,6 +37,8 @@ AssistantsError                       code, http_status, retryable
     │   ├── ModelResting              it failed so often that it is left alone for a while
     │   └── ModelReplyUnreadable      it answered what nobody can read
     ├── ModelStreamTruncated          the stream ended without its final event
+    ├── ModelPending                  its answer comes in a batch
+    ├── BatchUndecided                whether a batch was made cannot be told yet
     ├── StorageUnavailable            a stored file cannot be had now
     ├── ToolUnavailable               a tool failed in a way that may pass
     └── InternalFailure               a defect of ours, or a row that nobody expected
@@ -377,6 +379,23 @@ class ModelStreamTruncated(DependencyFailed):
 
     code = "model_stream_truncated"
     http_status = 502
+
+
+class ModelPending(DependencyFailed):
+    """The question waits in a batch for its answer; nothing has failed.
+
+    Attributes:
+        retry_after_s: None: whoever lands the answer wakes the run.
+    """
+
+    code = "model_pending"
+    retry_after_s = None
+
+
+class BatchUndecided(DependencyFailed):
+    """Whether the provider has made a batch cannot be told yet."""
+
+    code = "batch_undecided"
 
 
 class StorageUnavailable(DependencyFailed):

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from backend.batch_settings import BatchSettings
 from backend.errors import SettingsInvalid
 from backend.limit_settings import LimitSettings
 from backend.model_settings import ModelSettings, address, without_blanks
@@ -56,7 +57,9 @@ class ProbeSettings(BaseSettings):
     """Touched by a worker every other second; empty for none."""
 
 
-class Settings(ModelSettings, LimitSettings, ToolSettings, UsageSettings, ProbeSettings):
+class Settings(
+    ModelSettings, LimitSettings, BatchSettings, ToolSettings, UsageSettings, ProbeSettings
+):
     """What a process needs to know; each field is the environment variable in upper case."""
 
     database_url: SecretStr | None = None

@@ -1,18 +1,20 @@
 """All models behind one provider: each layer is a provider around the next.
 
-From the outside: budgets, caches, fallbacks; then for each vendor retries, the breaker, the bill,
-the patience, and the turns at the vendor's own limits.
+From the outside: answers that came in a batch, budgets, caches, fallbacks; then for each vendor its
+batches, retries, the breaker, the bill, the patience, and the turns at the vendor's own limits.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import structlog
 
 from backend.app.accounts import OFFLINE, accounts, check_limits, open_provider
+from backend.app.batches import batch_services, batching
 from backend.app.catalogue import PrefixCatalogue
 from backend.devkit.offline_model import OfflineModel
 from backend.domain.successors import successors
+from backend.governance.batched import Batched, Landed
 from backend.governance.breaker import Breaker, BreakerLimits
 from backend.governance.budgeted import Budgeted
 from backend.governance.cached import Cached
@@ -50,39 +52,41 @@ async def open_models(
     ledger, prices = DatabaseLedger(gateway, clock), ListedPrices(settings.compatible_base_url)
     limits = Turns(settings.model_limits, gateway, clock)
     billing = Billing(ledger, prices, clock)
-    served = catalogue(settings, clock, limits, billing, gateway)
+    asked = _providers(settings, clock, limits, gateway)
+    services = batch_services(settings, asked)
+    direct = _governed(settings, clock, asked, billing)
+    waiting = {
+        prefix: Batched(direct[prefix], prefix, it, gateway) for prefix, it in services.items()
+    }
+    served = PrefixCatalogue({**direct, **waiting}, successors(settings.model_aliases))
     cached = Cached(Fallbacks(served), DatabaseCaches(gateway), ledger, clock)
+    budgeted = Budgeted(cached, gateway, prices, clock)
     try:
-        yield Budgeted(cached, gateway, prices, clock)
+        async with batching(settings, services, gateway, prices, clock):
+            yield Landed(budgeted, services, gateway) if services else budgeted
     finally:
         if lost := await ledger.drain(_DRAIN_S):
             _log.error(CALLS_UNRECORDED, calls=lost)
 
 
-def catalogue(
-    settings: Settings,
-    clock: Clock,
-    limits: RateLimits | None = None,
-    billing: Billing | None = None,
-    gateway: Gateway | None = None,
-) -> PrefixCatalogue:
-    """Return who serves which model.
-
-    Args:
-        settings: Of this process.
-        clock: For waits.
-        limits: Say when a key may be used.
-        billing: Where each call is recorded.
-        gateway: The way to keys in Vault.
+def catalogue(settings: Settings, clock: Clock) -> PrefixCatalogue:
+    """Return who serves which model, without limits and bills.
 
     Raises:
         SettingsInvalid: A provider's keys cannot be had, or a server has another provider's name.
     """
-    providers: dict[str, LLMProvider] = {
-        OFFLINE: OfflineModel(clock, trials=settings.offline_trials)
-    }
-    for prefix, account in accounts(settings, gateway).items():
-        providers[prefix] = open_provider(
+    governed = _governed(settings, clock, _providers(settings, clock))
+    return PrefixCatalogue(governed, successors(settings.model_aliases))
+
+
+def _providers(
+    settings: Settings,
+    clock: Clock,
+    limits: RateLimits | None = None,
+    gateway: Gateway | None = None,
+) -> Mapping[str, LLMProvider]:
+    hosted = {
+        prefix: open_provider(
             prefix,
             account,
             clock,
@@ -90,13 +94,23 @@ def catalogue(
             silence_s=settings.model_silence_s,
             limits=limits,
         )
-    guarded = {
+        for prefix, account in accounts(settings, gateway).items()
+    }
+    return {OFFLINE: OfflineModel(clock, trials=settings.offline_trials), **hosted}
+
+
+def _governed(
+    settings: Settings,
+    clock: Clock,
+    providers: Mapping[str, LLMProvider],
+    billing: Billing | None = None,
+) -> Mapping[str, LLMProvider]:
+    return {
         prefix: _metered(prefix, it, billing)
         if prefix == OFFLINE
         else resilient(prefix, it, settings, clock, billing)
         for prefix, it in providers.items()
     }
-    return PrefixCatalogue(guarded, successors(settings.model_aliases))
 
 
 def resilient(

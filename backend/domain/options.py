@@ -40,6 +40,7 @@ class Truncation:
 ToolChoice: TypeAlias = Literal["none", "auto", "required"] | Named
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high"]
 CacheScope: TypeAlias = Literal["user", "organisation", "assistant"]
+Service: TypeAlias = Literal["default", "batch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class Options:
     """Also where it fails later: what was said is discarded."""
     cache: CacheScope | None = None
     """With whom an answer to the very same request is shared; None: with nobody."""
+    service: Service = "default"
+    """`batch`: the answer may take hours, and costs less."""
 
 
 def options_from_json(row: Any) -> Options:
@@ -90,6 +93,7 @@ _PLAIN = (
     "parallel_tool_calls",
     "fallback_after_words",
     "cache",
+    "service",
 )
 
 

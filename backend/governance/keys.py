@@ -31,7 +31,7 @@ def owner_of(scope: CacheScope, asker: Asker) -> str | None:
 
 def response_key(request: ModelRequest, owner: str) -> Key:
     """Return the key of the whole request, for whoever shares the answer."""
-    asked = replace(request.options, cache=None)
+    asked = replace(request.options, cache=None, service="default")
     parts = [request.model, request.instructions, request.tools, asked, request.messages]
     kept = [message.kept for message in request.messages]
     return _hash("response", owner, parts, kept)
@@ -40,6 +40,16 @@ def response_key(request: ModelRequest, owner: str) -> Key:
 def embedding_key(model: str, text: str) -> Key:
     """Return the key of a text's vector."""
     return _hash("embedding", model, text)
+
+
+def question_key(request: ModelRequest) -> Key:
+    """Return the key of what a run asks, whichever model answers it and whatever tools it is offered.
+
+    What a budget or a provider of tools has changed since does not make it another question.
+    """
+    asked = replace(request.options, cache=None, service="default", fallback_models=())
+    kept = [message.kept for message in request.messages]
+    return _hash("question", request.instructions, asked, request.messages, kept)
 
 
 def result_key(tool: str, arguments: JsonObject, asker: Asker) -> Key:

@@ -18,13 +18,17 @@ _MISLEADING = frozenset({"mistral-large-latest", "magistral-medium-latest"})
 class Prices(Protocol):
     """Knows what models cost."""
 
-    def cost_usd(self, provider: str, model: str, usage: Usage) -> str | None:
+    def cost_usd(
+        self, provider: str, model: str, usage: Usage, *, batch_factor: float | None = None
+    ) -> str | None:
         """Return the digits of what so many tokens cost, or None where nobody knows; never 0 for that.
 
         Args:
             provider: The prefix of the model's id.
             model: The provider's own name of the one that answered.
             usage: Of one call: prices of large inputs may differ.
+            batch_factor: Of a call in a batch: what part of the direct price it costs, where the
+                list has no price for batches.
         """
         ...
 
@@ -40,7 +44,9 @@ class ListedPrices:
         """
         self._addresses = addresses or {}
 
-    def cost_usd(self, provider: str, model: str, usage: Usage) -> str | None:
+    def cost_usd(
+        self, provider: str, model: str, usage: Usage, *, batch_factor: float | None = None
+    ) -> str | None:
         """Return the digits of what so many tokens cost, or None where nobody knows."""
         where: dict[str, Any]
         if provider in _LISTED:
@@ -51,10 +57,16 @@ class ListedPrices:
             return None
         if model in _MISLEADING:
             return None
-        return _cost(where, model, usage)
+        direct = _cost(where, model, usage)
+        if batch_factor is None or direct is None:
+            return None if direct is None else format(direct, "f")
+        listed = _cost({**where, "price_context": {"processing": "batch"}}, model, usage)
+        # Where it has none, the list gives the direct price.
+        is_listed = listed is not None and listed < direct
+        return format(listed if is_listed else direct * Decimal(str(batch_factor)), "f")
 
 
-def _cost(where: Mapping[str, Any], model: str, usage: Usage) -> str | None:
+def _cost(where: Mapping[str, Any], model: str, usage: Usage) -> Decimal | None:
     # A third of a second of CPU, which is spent already where a hosted model has answered.
     from genai_prices import Usage as Counts  # noqa: PLC0415
     from genai_prices import calc_price  # noqa: PLC0415
@@ -70,7 +82,7 @@ def _cost(where: Mapping[str, Any], model: str, usage: Usage) -> str | None:
     except (LookupError, ValueError):
         # No such model; or counts that contradict each other, as a server may send.
         return None
-    return format(found.total_price, "f") if _is_whole(found, usage) else None
+    return found.total_price if _is_whole(found, usage) else None
 
 
 def _is_whole(found: "PriceCalculation", usage: Usage) -> bool:

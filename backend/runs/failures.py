@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from backend.errors import AssistantsError, InternalFailure, ModelUnavailable
+from backend.errors import AssistantsError, InternalFailure, ModelPending, ModelUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ def failure_of(error: Exception) -> Failure:
     """Return what the error means; one that nobody expected is a defect and tried again."""
     if isinstance(error, AssistantsError):
         after_s = getattr(error, "retry_after_s", None)
-        is_turn = isinstance(error, ModelUnavailable) and error.is_wait
+        is_turn = isinstance(error, ModelPending) or (
+            isinstance(error, ModelUnavailable) and error.is_wait
+        )
         return Failure(error.code, error.retryable, after_s, is_turn)
     return Failure(InternalFailure.code, InternalFailure.retryable)

@@ -1,5 +1,5 @@
 -- Purpose:   what an assistant's options may look like: sampling, form of the answer, tool choice,
---            truncation, fallbacks, cache.
+--            truncation, fallbacks, cache, service.
 -- Guarantee: known keys with values in their range.
 -- Caller:    the check of assistants.
 
@@ -138,6 +138,7 @@ begin atomic
                     and not o.value @? 'strict $[*] ? (!(@ like_regex "^[a-z0-9_-]+:[^ \t\n]{1,200}$"))'
             when 'fallback_after_words' then jsonb_typeof(o.value) = 'boolean'
             when 'cache' then o.value in ('"user"', '"organisation"', '"assistant"')
+            when 'service' then o.value in ('"default"', '"batch"')
         end, false)), true)
     from
         jsonb_each(case jsonb_typeof(p_options) when 'object' then p_options else '{"": 0}' end) as o;

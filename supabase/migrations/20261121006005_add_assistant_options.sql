@@ -13,7 +13,7 @@ alter table public.assistants add constraint assistants_options_check
 check (engine.is_options(options) and engine.fits(options, 65536));
 comment on column public.assistants.options is
 'temperature, top_p, max_output_tokens, reasoning_effort, response_format, tool_choice,
-parallel_tool_calls, truncation, fallback_models, fallback_after_words, cache.';
+parallel_tool_calls, truncation, fallback_models, fallback_after_words, cache, service.';
 
 create or replace function engine.check_assistant() returns trigger
 language plpgsql

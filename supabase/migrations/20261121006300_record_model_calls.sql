@@ -30,6 +30,7 @@ create table engine.model_calls (
     is_estimated boolean not null default false,
     outcome text not null check (outcome ~ '^[a-z0-9_]{1,64}$'),
     cost_usd numeric check (cost_usd >= 0),
+    price_factor numeric not null default 1 check (price_factor between 0 and 1),
     duration_ms integer not null check (duration_ms >= 0),
     first_token_ms integer check (first_token_ms >= 0)
 ) with (autovacuum_vacuum_scale_factor = 0.05);
@@ -50,6 +51,8 @@ comment on column engine.model_calls.is_estimated is
 comment on column engine.model_calls.outcome is
 'completed, cancelled, cached (this service''s own cache answered), or the code of the error.';
 comment on column engine.model_calls.cost_usd is 'Null: nobody knows the price. Never 0 for that.';
+comment on column engine.model_calls.price_factor is
+'What part of the operator''s own price it costs: less than 1 of a call that was made in a batch.';
 create index model_calls_at_idx on engine.model_calls (at);
 create index model_calls_run_id_idx on engine.model_calls (run_id) where run_id is not null;
 alter table engine.model_calls enable row level security;
@@ -65,7 +68,7 @@ begin atomic
         insert into engine.model_calls (
             id, at, run_id, user_id, org_id, assistant_id, provider, model, asked_model,
             input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-            is_estimated, outcome, cost_usd, duration_ms, first_token_ms
+            is_estimated, outcome, cost_usd, price_factor, duration_ms, first_token_ms
         )
         select
             c.id,
@@ -85,6 +88,7 @@ begin atomic
             c.is_estimated,
             c.outcome,
             c.cost_usd,
+            coalesce(c.price_factor, 1) as price_factor,
             c.duration_ms,
             c.first_token_ms
         from
@@ -94,7 +98,8 @@ begin atomic
                     assistant_id uuid, provider text, model text, asked_model text,
                     input_tokens bigint, cached_tokens bigint, cache_write_tokens bigint,
                     output_tokens bigint, reasoning_tokens bigint, is_estimated boolean,
-                    outcome text, cost_usd numeric, duration_ms integer, first_token_ms integer
+                    outcome text, cost_usd numeric, price_factor numeric, duration_ms integer,
+                    first_token_ms integer
                 )
         order by c.id
         on conflict (id) do nothing

@@ -66,7 +66,7 @@ begin
     end if;
     new.cost_usd := coalesce(
         engine.own_price(new.provider || ':' || v_model, new.at, new.input_tokens,
-            new.cached_tokens, new.cache_write_tokens, new.output_tokens),
+            new.cached_tokens, new.cache_write_tokens, new.output_tokens) * new.price_factor,
         new.cost_usd);
     return new;
 end

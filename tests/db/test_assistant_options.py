@@ -22,6 +22,8 @@ _GOOD: list[dict[str, Any]] = [
     {"truncation": {"type": "last_messages", "last_messages": 1}},
     {"truncation": {"type": "max_tokens", "max_tokens": 256, "summarise": True}},
     {"fallback_models": ["offline:demo"], "fallback_after_words": True},
+    {"service": "batch"},
+    {"service": "default"},
 ]
 _SCHEMAS: list[Any] = [
     {},
@@ -94,6 +96,7 @@ _BAD: list[Any] = [
     {"fallback_models": [1]},
     {"fallback_models": ["a:b"] * 9},
     {"fallback_after_words": 1},
+    {"service": "cheap"},
 ]
 
 

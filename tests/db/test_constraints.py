@@ -13,6 +13,24 @@ _LARGE_OPTIONS = """jsonb_build_object('response_format', jsonb_build_object('ty
     'json_schema', jsonb_build_object('name', 'x', 'schema', jsonb_build_object('x', repeat('x', 65537)))))"""
 _REFUSED = {
     "engine.admissions": {"scope": ["'nobody'"]},
+    "engine.batch_items": {
+        "bytes": ["-1"],
+        "digest": ["''", "repeat('g', 64)"],
+        "ended_at": ["now()"],
+        "grouping": ["repeat('x', 1001)"],
+        "model": ["''", "repeat('x', 201)"],
+        "provider": ["''", "'Open AI'", "repeat('x', 41)"],
+        "state": ["'lost'"],
+        "(state, ended_at)": ["('done', now())"],
+    },
+    "engine.batches": {
+        "ended_at": ["now()"],
+        "grouping": ["repeat('x', 1001)"],
+        "provider": ["''", "'Open AI'", "repeat('x', 41)"],
+        "state": ["'lost'"],
+        "(state, vendor_id)": ["('open', null)"],
+        "vendor_id": ["repeat('x', 201)"],
+    },
     "engine.budget_reservations": {"tokens": ["-1"], "usd": ["-1"]},
     "engine.budgets": {
         "cheaper_model": ["'small'"],
@@ -51,6 +69,7 @@ _REFUSED = {
         "model": ["''", "repeat('x', 201)"],
         "outcome": ["''", "'Bad'"],
         "output_tokens": ["-1"],
+        "price_factor": ["-1", "2"],
         "provider": ["''", "'Open AI'", "repeat('x', 41)"],
         "reasoning_tokens": ["-1"],
     },
@@ -78,6 +97,7 @@ _REFUSED = {
     "engine.settings": {
         "backoff_limit_s": ["-1", "3601"],
         "backoff_s": ["-1", "61"],
+        "batch_wait_s": ["59", "604801"],
         "event_ttl_s": ["0", "86401"],
         "id": ["false"],
         "max_failures": ["0", "101"],
@@ -138,6 +158,8 @@ where c.contype = 'c' and c.connamespace in ('public'::regnamespace, 'engine'::r
 # Checks that are not called after their column.
 _NAMED = {
     ("engine.runs", "lease_until"): "runs_check",
+    ("engine.batches", "(state, vendor_id)"): "batches_opened_check",
+    ("engine.batch_items", "(state, ended_at)"): "batch_items_answer_check",
     ("engine.budgets", "cheaper_model"): "budgets_cheaper_model_is_provider_and_name",
     ("engine.budgets", "(cheaper_model, soft_tokens)"): "budgets_soft_limit_has_a_cheaper_model",
     ("engine.budgets", "(hard_tokens, soft_tokens)"): "budgets_soft_tokens_are_not_above_hard",
@@ -148,6 +170,9 @@ _NAMED = {
     ("engine.settings", "user_models"): "settings_user_models_are_provider_and_name",
 }
 _ROWS = """
+insert into engine.batches (provider, grouping, askers) values ('openai', '{}', '{}');
+insert into engine.batch_items (run_id, digest, provider, model, grouping, body, bytes)
+select id, repeat('0', 64), 'openai', 'gpt', '{}', '{}', 2 from engine.runs limit 1;
 insert into engine.budgets (scope, subject, period, cheaper_model)
 values ('user', 'user_2ada', 'day', 'offline:demo');
 insert into engine.budget_reservations (id, tokens, expires_at) values (gen_random_uuid(), 1, now());

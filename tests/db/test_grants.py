@@ -28,6 +28,8 @@ _PRIVILEGES = {
     "engine.events": {},
     "engine.settings": {},
     "engine.admissions": {},
+    "engine.batch_items": {},
+    "engine.batches": {},
     "engine.budget_reservations": {},
     "engine.budgets": {},
     "engine.cache_days": {},

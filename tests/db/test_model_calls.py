@@ -49,6 +49,7 @@ async def test_a_call_is_recorded_with_all_that_is_known_of_it(chat: Chat) -> No
         is_estimated=True,
         outcome="cancelled",
         asked_model="gpt-5",
+        price_factor=0.5,
         age_s=60,
     )
 

@@ -17,7 +17,9 @@ _AIMOCK = Path(__file__).parent / "mocks/node_modules/@copilotkit/aimock/dist/cl
 _LLMOCK = """
 import sys
 from llmock.ratelimit import LimitSettings
+from llmock.routers import batch
 from llmock.testing import LLMockServer
+batch._BATCH_DELAY = 0.3
 with LLMockServer() as server:
     if len(sys.argv) > 1:
         server.state.limiter.configure(LimitSettings(rpm=int(sys.argv[1])))

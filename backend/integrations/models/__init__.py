@@ -17,6 +17,9 @@ wishes       what a request wants that a model may have no such thing as
 questions    one question to one model with one key
 vendors      what differs from vendor to vendor
 words        whole characters out of streamed pieces
+batches      questions that are answered later, many at a time: by whose key, what errors mean
+openai_batches, anthropic_batches, mistral_batches   … and how each of them is told
+batch_lines  the files of two of them
 vectors      what an embedding class returns, into unit vectors
 failures     what all of them raise, into our errors
 connections  how many there are, and how long they may take

@@ -88,6 +88,10 @@ class Anthropic:
         """Return the model that is asked, with this key."""
         return AnthropicModel(request.model, provider=self._account(key), profile=_PROFILE)
 
+    def client(self, key: str) -> AsyncAnthropic:
+        """Return the vendor's own client of this account."""
+        return cast("AsyncAnthropic", self._account(key).client)
+
     def lacks(self, model: Model, request: ModelRequest) -> str | None:
         """Return what the request wants and the model has no such thing as, or none."""
         profile, options = model.profile, request.options

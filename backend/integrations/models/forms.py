@@ -32,6 +32,10 @@ class FormedModel(MistralModel):
         super().__init__(name, provider=provider, profile=_PROFILE)
         self._form = form
 
+    def over(self, provider: MistralProvider) -> "FormedModel":
+        """Return the same model by another provider."""
+        return FormedModel(self.model_name, provider, self._form)
+
     @property
     def client(self) -> Client:
         """Mistral's, which asks for the form, whatever it is told to ask for."""
@@ -52,3 +56,7 @@ class _FormedChat:
     async def stream_async(self, **asked: Any) -> Any:
         asked["response_format"] = self._form
         return await self._client.chat.stream_async(**asked)
+
+    async def complete_async(self, **asked: Any) -> Any:
+        asked["response_format"] = self._form
+        return await self._client.chat.complete_async(**asked)

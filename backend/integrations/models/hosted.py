@@ -5,11 +5,12 @@ is tried twice here, except that a key which is refused before the first word ma
 next; and what is said reaches no log and nobody but the provider.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
+from typing import Any
 
 import structlog
 from httpx2 import AsyncClient
@@ -24,6 +25,7 @@ from backend.errors import (
     ModelRefused,
     ModelUnavailable,
 )
+from backend.integrations.models.batches import BatchWire, HostedBatches
 from backend.integrations.models.expected import expected_tokens
 from backend.integrations.models.failures import (
     CLIENT_ERRORS,
@@ -90,6 +92,14 @@ class HostedProvider:
     async def aclose(self) -> None:
         """No connection is open; calls that were under way have failed."""
         await self._pool.aclose()
+
+    def batches(self, wire: Callable[[Any], BatchWire]) -> HostedBatches:
+        """Return the vendor's batches, which use the same keys and connections.
+
+        Args:
+            wire: Given the vendor, what speaks of batches with it.
+        """
+        return HostedBatches(self._prefix, self._vendor, self._keys, wire(self._vendor))
 
     async def generate(self, request: ModelRequest) -> ModelReply:
         """Return the whole answer at once."""

@@ -124,6 +124,10 @@ class KeyRing:
         usable = [key for key in (*keys[start:], *keys[:start]) if key not in self._aside_until]
         return usable or [min(keys, key=self._aside_until.__getitem__)]
 
+    async def every(self) -> Sequence[str]:
+        """Return all keys, also those that are left aside; never none."""
+        return await self._keys.current()
+
     def leave_aside(self, key: str, seconds: float) -> int:
         """Return which key it is, from 1 and 0 for one that is gone; it rests for so long now."""
         self._aside_until[key] = self._clock.monotonic() + seconds

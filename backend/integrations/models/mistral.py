@@ -46,8 +46,8 @@ class Mistral:
             pool: Of connections.
             base_url: Where the API is, with or without its `/v1`; Mistral's own by default.
         """
-        self._pool = pool
-        self._base_url = (base_url or _BASE_URL).rstrip("/").removesuffix("/v1")
+        self.pool = pool
+        self.base_url = (base_url or _BASE_URL).rstrip("/").removesuffix("/v1")
         self._account = lru_cache(MOST_ACCOUNTS)(self._open)
         self._embeddings = lru_cache(MOST_ACCOUNTS)(self._open_embeddings)
 
@@ -55,6 +55,10 @@ class Mistral:
         """Return the model that is asked, with this key."""
         form = form_of(request.options.answer)
         return FormedModel(request.model, self._account(key), form)
+
+    def alike(self, model: Model) -> MistralModel:
+        """Return the same model over other connections, which need no key."""
+        return cast("FormedModel", model).over(self._account("-"))
 
     def lacks(self, model: Model, request: ModelRequest) -> str | None:
         """Return what the request wants and the model has no such thing as, or none."""
@@ -79,8 +83,8 @@ class Mistral:
     def _open(self, key: str) -> MistralProvider:
         client = Client(
             api_key=key,
-            server_url=self._base_url,
-            async_client=self._pool,
+            server_url=self.base_url,
+            async_client=self.pool,
             # Never used, and cheaper than the one that it would make.
             client=httpx2.Client(transport=httpx2.MockTransport(_refuse)),
             retry_config=None,
@@ -90,7 +94,7 @@ class Mistral:
         return MistralProvider(mistral_client=client)
 
     def _open_embeddings(self, key: str) -> OpenAICompatibleProvider:
-        client = open_client(key, f"{self._base_url}/v1", self._pool)
+        client = open_client(key, f"{self.base_url}/v1", self.pool)
         return OpenAICompatibleProvider("mistral", openai_client=client)
 
 

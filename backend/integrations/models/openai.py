@@ -90,6 +90,10 @@ class OpenAI:
         profile = _PROFILE if calls else _FORGETFUL
         return OpenAIResponsesModel(request.model, provider=self._account(key), profile=profile)
 
+    def client(self, key: str) -> AsyncOpenAI:
+        """Return the vendor's own client of this account."""
+        return self._account(key).client
+
     def lacks(self, model: Model, request: ModelRequest) -> str | None:
         """Return what the request wants and the model has no such thing as, or none."""
         profile, options = model.profile, request.options

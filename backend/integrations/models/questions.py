@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 from pydantic_ai.direct import model_request_stream
 from pydantic_ai.exceptions import ModelContextWindowExceededError, ModelHTTPError
-from pydantic_ai.models import Model
+from pydantic_ai.messages import ModelMessage
+from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.settings import ModelSettings
 
 from backend.errors import ModelRefused
 from backend.integrations.models.kept import Memory
@@ -21,6 +23,45 @@ NOT_ASKED = "model.not_asked"
 THOUGHTS_REFUSED = "model.thoughts_refused"
 _BAD_REQUEST = 400
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request as pydantic-ai's classes take it."""
+
+    model: Model
+    messages: list[ModelMessage]
+    settings: ModelSettings
+    parameters: ModelRequestParameters
+    memory: Memory
+
+
+def prepare(vendor: Vendor, prefix: str, key: str, request: ModelRequest) -> Question:
+    """Return what is asked of the vendor's model with this key.
+
+    Raises:
+        ModelRefused: The model has no such thing.
+    """
+    model = vendor.model(key, request)
+    if lacked := vendor.lacks(model, request):
+        said = f"{prefix}:{request.model} {lacked}."
+        _log.warning(NOT_ASKED, provider=prefix, model=request.model, said=said)
+        raise ModelRefused(said)
+    memory = Memory(prefix, request.model, model.system, vendor.keeps_plain_thoughts)
+    messages = model_messages(
+        request.messages,
+        vendor.call_id_length,
+        memory,
+        reads_pdf=vendor.reads_pdf,
+        user_begins=vendor.user_begins,
+    )
+    return Question(
+        model,
+        list(messages),
+        vendor.settings(settings_of(request), request, model),
+        parameters_of(request, is_always_strict=vendor.is_always_strict),
+        memory,
+    )
 
 
 async def answer_of(
@@ -40,48 +81,35 @@ async def answer_of(
     Raises:
         ModelRefused: The model has no such thing; nobody was asked.
     """
-    model = vendor.model(key, request)
-    if lacked := vendor.lacks(model, request):
-        said = f"{prefix}:{request.model} {lacked}."
-        _log.warning(NOT_ASKED, provider=prefix, model=request.model, said=said)
-        raise ModelRefused(said)
-    memory = Memory(prefix, request.model, model.system, vendor.keeps_plain_thoughts)
+    question = prepare(vendor, prefix, key, request)
     is_silent = True
     try:
-        async with aclosing(_ask(vendor, model, request, memory)) as events:
+        async with aclosing(_ask(question)) as events:
             async for event in events:
                 is_silent = False
                 yield event
     except ModelHTTPError as error:
-        is_shown = any(map(memory.owns, request.messages))
+        is_shown = any(map(question.memory.owns, request.messages))
         if not (is_silent and is_shown and _may_be_of_thoughts(error)):
             raise
         _log.warning(THOUGHTS_REFUSED, provider=prefix, model=request.model)
     else:
         return
     plain = replace(request, messages=[replace(turn, kept=None) for turn in request.messages])
-    async with aclosing(_ask(vendor, model, plain, memory)) as events:
+    async with aclosing(_ask(prepare(vendor, prefix, key, plain))) as events:
         async for event in events:
             yield event
 
 
-async def _ask(
-    vendor: Vendor, model: Model, request: ModelRequest, memory: Memory
-) -> AsyncGenerator[ModelEvent, None]:
+async def _ask(question: Question) -> AsyncGenerator[ModelEvent, None]:
     call = model_request_stream(
-        model,
-        model_messages(
-            request.messages,
-            vendor.call_id_length,
-            memory,
-            reads_pdf=vendor.reads_pdf,
-            user_begins=vendor.user_begins,
-        ),
-        model_settings=vendor.settings(settings_of(request), request, model),
-        model_request_parameters=parameters_of(request, is_always_strict=vendor.is_always_strict),
+        question.model,
+        question.messages,
+        model_settings=question.settings,
+        model_request_parameters=question.parameters,
         instrument=False,
     )
-    async with call as response, aclosing(events_of(response, memory)) as events:
+    async with call as response, aclosing(events_of(response, question.memory)) as events:
         async for event in events:
             yield event
 

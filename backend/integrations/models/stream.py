@@ -7,6 +7,7 @@ import pydantic_core
 from pydantic_ai.messages import (
     FinishReason,
     ModelResponse,
+    ModelResponsePart,
     ModelResponseStreamEvent,
     PartDeltaEvent,
     PartStartEvent,
@@ -43,6 +44,7 @@ _REASONS: dict[FinishReason, StopReason] = {
 }
 _REFUSAL = -1
 _NAME = re.compile(r"[!-~]{1,200}")
+_PIECE = 200
 
 
 async def events_of(response: StreamedResponse, memory: Memory) -> AsyncGenerator[ModelEvent, None]:
@@ -63,13 +65,42 @@ async def events_of(response: StreamedResponse, memory: Memory) -> AsyncGenerato
     async for event in response:
         for said in _said(event, words):
             yield said
-    whole = response.get()
+    for told in _last_of(response.get(), words, memory):
+        yield told
+
+
+def events_of_whole(whole: ModelResponse, memory: Memory) -> Iterator[ModelEvent]:
+    """Yield an answer that came at once as if it had been streamed; Finished is missing as there.
+
+    Args:
+        whole: All of it.
+        memory: Of the model that answers.
+
+    Raises:
+        ModelReplyUnreadable: A call names no tool, or its arguments are no JSON object.
+        ModelUnavailable: The provider says that it failed.
+    """
+    words = Words()
+    for index, part in enumerate(whole.parts):
+        for start in range(0, len(_text_of(part)), _PIECE):
+            piece = _text_of(part)[start : start + _PIECE]
+            if isinstance(part, ThinkingPart):
+                yield ReasoningDelta(whole_characters(piece))
+            elif said := words.next(index, piece):
+                yield TextDelta(said)
+    yield from _last_of(whole, words, memory)
+
+
+def _text_of(part: ModelResponsePart) -> str:
+    return part.content if isinstance(part, TextPart | ThinkingPart) else ""
+
+
+def _last_of(whole: ModelResponse, words: Words, memory: Memory) -> Iterator[ModelEvent]:
     if whole.state != "complete" or whole.finish_reason is None:
         return
     if whole.finish_reason == "error":
         raise ModelUnavailable("The provider ended its answer with an error.")
-    for told in _ending(whole, _REASONS[whole.finish_reason], words, memory):
-        yield told
+    yield from _ending(whole, _REASONS[whole.finish_reason], words, memory)
 
 
 def usage_of(usage: RequestUsage) -> Usage:

@@ -1,0 +1,193 @@
+"""Sends questions that wait in batches, and lands their answers.
+
+Each worker has one. Whoever takes a batch looks after it alone, for as long as the lease is; whoever
+takes it next knows whether it may have been sent, and then searches for it before it sends anything.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from backend.errors import AssistantsError, ModelNotFound, ModelRefused
+from backend.governance.batch_bills import BatchBills
+from backend.ports.batches import BatchAnswer, BatchService, Sought
+from backend.ports.clock import Clock
+from backend.ports.gateway import Gateway
+from backend.telemetry.names import (
+    BATCH_FAILED,
+    BATCH_FOUND,
+    BATCH_LANDED,
+    BATCH_REFUSED,
+    BATCH_SUBMITTED,
+)
+
+_LEASE_S = 300.0
+_CALL_S = 240.0
+"""Of all calls to the provider under one lease: well before its end."""
+_SKEW_S = 900.0
+"""The provider's clock may differ so much from the database's."""
+_AT_ONCE = 20
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPace:
+    """How soon questions are sent, and how often a provider is asked for answers."""
+
+    delay_s: float = 30.0
+    """Questions wait so long for others to go with."""
+    poll_s: float = 60.0
+
+    @property
+    def beat_s(self) -> float:
+        """How often the database is asked."""
+        return max(0.05, min(self.delay_s / 2, self.poll_s / 2, 10.0))
+
+
+class Batcher:
+    """Moves batches on; any number of workers may have one each."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        services: Mapping[str, BatchService],
+        bills: BatchBills,
+        pace: BatchPace,
+        clock: Clock,
+    ) -> None:
+        """Nothing is taken yet.
+
+        Args:
+            gateway: The way to the questions.
+            services: By the prefixes of their models.
+            bills: Of the answers.
+            pace: Of all of it.
+            clock: For the waits.
+        """
+        self._gateway = gateway
+        self._services = services
+        self._bills = bills
+        self._pace = pace
+        self._clock = clock
+        self._holder = clock.new_id()
+
+    async def step(self) -> None:
+        """What is due now has moved on."""
+        while batch := await self._take():
+            await self._move(batch)
+        await self._clock.sleep(self._pace.beat_s * (0.8 + 0.4 * self._clock.random()))
+
+    async def _take(self) -> Mapping[str, Any] | None:
+        arguments = {
+            "p_holder": self._holder,
+            "p_providers": list(self._services),
+            "p_delay_s": self._pace.delay_s,
+            "p_lease_s": _LEASE_S,
+        }
+        taken = await self._gateway.call("engine.take_batches", arguments)
+        return taken[0] if taken else None
+
+    async def _move(self, batch: Mapping[str, Any]) -> None:
+        try:
+            async with asyncio.timeout(_CALL_S):
+                if batch["state"] == "submitting":
+                    await self._submit(batch)
+                else:
+                    await self._collect(batch)
+        except (AssistantsError, TimeoutError) as error:
+            code = error.code if isinstance(error, AssistantsError) else "timed_out"
+            _log.warning(BATCH_FAILED, batch_id=batch["id"], provider=batch["provider"], code=code)
+            # Perhaps it was sent: who takes it next finds out.
+            await self._later(batch)
+
+    async def _submit(self, batch: Mapping[str, Any]) -> None:
+        service, event = self._services[batch["provider"]], BATCH_FOUND
+        vendor_id = None if batch["is_first"] else await service.find(_sought(batch))
+        if vendor_id is None:
+            vendor_id, event = await self._made(batch), BATCH_SUBMITTED
+        if vendor_id is None:
+            await self._land(batch, [], is_last=True)
+            return
+        await self._note(batch, vendor_id)
+        _log.info(event, batch_id=batch["id"], vendor_id=vendor_id, items=len(batch["items"]))
+
+    async def _made(self, batch: Mapping[str, Any]) -> str | None:
+        items = [(it["id"], it["body"]) for it in batch["items"]]
+        if not items:
+            return None
+        service = self._services[batch["provider"]]
+        try:
+            return await service.submit(batch["id"], batch["grouping"], items)
+        except (ModelNotFound, ModelRefused) as error:
+            # Asked directly, the provider says what it dislikes.
+            _log.warning(BATCH_REFUSED, batch_id=batch["id"], code=error.code)
+            return None
+
+    async def _collect(self, batch: Mapping[str, Any]) -> None:
+        service = self._services[batch["provider"]]
+        try:
+            found = await service.collect(batch["grouping"], batch["vendor_id"])
+        except ModelNotFound:
+            found = {}
+        if found is None:
+            await self._later(batch)
+            return
+        known = {it["id"]: it for it in batch["items"]}
+        results = [
+            await self._result(batch, known.get(item_id), item_id, answer)
+            for item_id, answer in found.items()
+            if item_id in batch["asked"]
+        ]
+        for start in range(0, len(results), _AT_ONCE):
+            await self._land(batch, results[start : start + _AT_ONCE], is_last=False)
+        await self._land(batch, [], is_last=True)
+        _log.info(BATCH_LANDED, batch_id=batch["id"], items=len(results))
+        await service.forget(batch["grouping"], batch["vendor_id"])
+
+    async def _result(
+        self,
+        batch: Mapping[str, Any],
+        item: Mapping[str, Any] | None,
+        item_id: str,
+        answer: BatchAnswer,
+    ) -> Mapping[str, Any]:
+        if answer.state == "expired":
+            return {"id": item_id, "state": "expired", "answer": None, "call": None}
+        call = await self._bills.call(batch["provider"], batch["grouping"], item, answer)
+        told = {"state": answer.state, "body": answer.body}
+        return {"id": item_id, "state": "done", "answer": told, "call": call}
+
+    async def _land(
+        self, batch: Mapping[str, Any], results: Sequence[Mapping[str, Any]], *, is_last: bool
+    ) -> None:
+        arguments = {"p_batch": batch["id"], "p_results": results, "p_is_last": is_last}
+        await self._gateway.call("engine.land_batch", arguments)
+
+    async def _later(self, batch: Mapping[str, Any]) -> None:
+        if batch["is_stale"]:
+            # Its runs have been asked directly long ago.
+            await self._land(batch, [], is_last=True)
+        else:
+            await self._note(batch, None)
+
+    async def _note(self, batch: Mapping[str, Any], vendor_id: str | None) -> None:
+        arguments = {
+            "p_batch": batch["id"],
+            "p_holder": self._holder,
+            "p_vendor_id": vendor_id,
+            "p_after_s": self._pace.poll_s * (0.9 + 0.2 * self._clock.random()),
+        }
+        await self._gateway.call("engine.note_batch", arguments)
+
+
+def _sought(batch: Mapping[str, Any]) -> Sought:
+    return Sought(
+        batch["id"],
+        batch["grouping"],
+        frozenset(batch["asked"]),
+        batch["created_s"] - _SKEW_S,
+        frozenset(batch["others"]),
+    )

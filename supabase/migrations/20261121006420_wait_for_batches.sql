@@ -1,0 +1,137 @@
+-- Purpose:   a run whose question is in a batch waits for it; housekeeping forgets what is answered.
+-- Guarantee: that wait is no part of turn_wait_s; an answer that lands meanwhile is not slept through.
+-- Caller:    workers, as members of assistants_engine. Redefines engine.defer_run (006210) and
+--            engine.purge_calls (006350), as they were but for batches.
+
+set lock_timeout = '5s';
+set statement_timeout = '60s';
+
+create function engine.batch_wait(p_run uuid) returns double precision
+language sql
+volatile -- what has landed since the statement began counts
+security invoker
+set search_path = ''
+begin atomic
+    select extract(epoch from min(i.created_at) - clock_timestamp()) + min(s.batch_wait_s)
+    from engine.batch_items as i
+    cross join engine.settings as s
+    where
+        i.run_id = p_run and i.state in ('queued', 'sent')
+        and i.created_at > clock_timestamp() - make_interval(secs => s.batch_wait_s);
+end;
+comment on function engine.batch_wait(uuid) is
+'For how many seconds the run still waits for its batch; null where it waits for none.';
+revoke all on function engine.batch_wait(uuid) from public, anon, authenticated, service_role;
+
+create or replace function engine.defer_run(
+    p_run uuid, p_worker text, p_fence bigint, p_after_s double precision, p_events jsonb
+) returns jsonb
+language plpgsql
+volatile
+security definer -- a worker has no rights on tables
+set search_path = ''
+as $$
+declare
+    v_run engine.runs := engine.hold_run(p_run, p_worker, p_fence);
+    v_after_s double precision := greatest(coalesce(p_after_s, 1), 0.01);
+    v_set engine.settings;
+    v_spent_s double precision;
+    v_batch_s double precision;
+begin
+    if v_run.id is null then
+        return '{"state": "gone"}'::jsonb;
+    elsif v_run.status = 'lost' then
+        return '{"state": "lost"}'::jsonb;
+    elsif v_run.status = 'cancelling' then
+        return engine.release_run(p_run, p_worker, p_fence, p_events);
+    end if;
+    select s.* into strict v_set from engine.settings s;
+    v_batch_s := engine.batch_wait(p_run);
+    -- Since this claim: each try takes its time as well.
+    v_spent_s := greatest(0, v_set.run_ttl_s
+        - extract(epoch from v_run.expires_at - pg_catalog.clock_timestamp())) + v_after_s;
+    if v_batch_s is not null then
+        v_after_s := v_batch_s;
+        v_spent_s := 0;
+    elsif v_run.waited_s + v_spent_s > v_set.turn_wait_s then
+        return '{"state": "overdue"}'::jsonb;
+    end if;
+    perform engine.store_events(p_run, p_events);
+    update engine.runs r
+    set status = 'ready', worker = null, lease_until = null,
+        waited_s = r.waited_s + v_spent_s,
+        -- What may wait goes behind what may not, also when its answer is there.
+        priority = case when v_batch_s is null then r.priority else greatest(r.priority, 10) end,
+        run_after = pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => v_after_s),
+        -- Behind those that can be made meanwhile, or a claim would pass over it each time.
+        turn_at = greatest(
+            r.turn_at, pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => v_after_s)),
+        expires_at = pg_catalog.clock_timestamp()
+            + pg_catalog.make_interval(secs => v_after_s + v_set.run_ttl_s)
+    where r.id = p_run;
+    return '{"state": "deferred"}'::jsonb;
+end
+$$;
+comment on function engine.defer_run(uuid, text, bigint, double precision, jsonb) is
+'{"state": deferred | overdue | stored | lost | gone}: the run is ready again in p_after_s seconds, or when
+the batch of its question is answered; failures stay as they are. Overdue: it has waited too long in all,
+and nothing was written. Stored: it was being cancelled, and has ended.';
+
+create function engine.purge_batches(p_limit integer) returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+    -- While a batch is under way its questions stay: they say which one it is.
+    delete from engine.batch_items i using (
+        select o.id from engine.batch_items o inner join engine.runs r on r.id = o.run_id
+        where o.state <> 'sent' and r.ended_at is not null
+        limit p_limit for update of o skip locked) as old
+    where i.id = old.id;
+    delete from engine.batches b using (
+        select o.id from engine.batches o
+        where o.state = 'ended' and o.ended_at < pg_catalog.statement_timestamp() - interval '7 days'
+        and not exists (select from engine.batch_items i where i.batch_id = o.id)
+        order by o.ended_at limit p_limit for update skip locked) as old
+    where b.id = old.id;
+end
+$$;
+comment on function engine.purge_batches(integer) is
+'Questions of runs that have ended are gone, and batches a week after their end.';
+revoke all on function engine.purge_batches(integer) from public, anon, authenticated, service_role;
+
+create or replace function engine.purge_calls(p_limit integer) returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    v_calls integer;
+begin
+    delete from engine.model_calls c using (
+        select o.id from engine.model_calls o, engine.settings s
+        where o.at < pg_catalog.statement_timestamp()
+            - pg_catalog.make_interval(days => s.model_calls_kept_days)
+        order by o.at limit p_limit for update of o skip locked) as old
+    where c.id = old.id;
+    get diagnostics v_calls = row_count;
+    delete from engine.budget_reservations b using (
+        select o.id from engine.budget_reservations o
+        where o.expires_at < pg_catalog.statement_timestamp()
+        limit p_limit for update skip locked) as old
+    where b.id = old.id;
+    delete from engine.spending s using (
+        select o.scope, o.subject from engine.spending o
+        where o.month < pg_catalog.date_trunc(
+            'month', pg_catalog.statement_timestamp() at time zone 'UTC')::date
+        limit p_limit for update skip locked) as old
+    where s.scope = old.scope and s.subject = old.subject;
+    perform engine.purge_batches(p_limit);
+    return v_calls;
+end
+$$;
+comment on function engine.purge_calls(integer) is
+'Calls beyond their time are gone, what was reserved or spent for another day and month, and batches.';
