@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 import httpx2
@@ -21,19 +21,28 @@ class Relay:
         self.url = ""
         self.seen: list[tuple[str, str]] = []
         """Method and path of each request."""
+        self.bodies: list[tuple[str, bytes]] = []
+        """Path and body of each POST."""
         self.reached = asyncio.Event()
         """Somebody stands before the gate."""
         self.changes: list[Change] = []
         self._held: tuple[str, str, str] | None = None
+        self._open = asyncio.Event()
+        self.serving: set[asyncio.Task[Any]] = set()
 
     def hold(self, when: str, method: str, path: str) -> None:
         """Nobody gets past these requests: `before` the server hears them, or `after` it has answered."""
         self._held = (when, method, path)
-        self.reached = asyncio.Event()
+        self.reached, self._open = asyncio.Event(), asyncio.Event()
+
+    def hold_any(self, method: str) -> None:
+        """Nobody gets past with this method, before the server hears them."""
+        self.hold("before", method, "")
 
     def let_go(self) -> None:
-        """All that come from now on get past."""
+        """All that come from now on get past; who stands there is sent away."""
         self._held = None
+        self._open.set()
 
     def count(self, method: str, path: str) -> int:
         """Return how often this was asked and passed on."""
@@ -41,6 +50,10 @@ class Relay:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass one connection's only request on."""
+        task = asyncio.current_task()
+        assert task
+        self.serving.add(task)
+        task.add_done_callback(self.serving.discard)
         try:
             head, content = await _read(reader)
             method, path, _ = head[0].split(" ", 2)
@@ -52,6 +65,8 @@ class Relay:
             async with httpx2.AsyncClient(trust_env=False, timeout=30) as client:
                 answer = await client.request(method, url, headers=sent, content=content)
             self.seen.append((method, bare))
+            if method == "POST":
+                self.bodies.append((bare, content))
             await self._gate("after", method, bare)
             status, body = answer.status_code, answer.content
             for change in self.changes:
@@ -65,11 +80,14 @@ class Relay:
             pass
         finally:
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def _gate(self, when: str, method: str, path: str) -> None:
-        if self._held == (when, method, path):
+        if self._held in ((when, method, path), (when, method, "")):
             self.reached.set()
-            await asyncio.Event().wait()
+            await self._open.wait()
+            raise ConnectionError
 
 
 @asynccontextmanager
@@ -82,6 +100,8 @@ async def relay_to(target: str) -> AsyncIterator[Relay]:
         yield relay
     finally:
         server.close()
+        relay.let_go()
+        await asyncio.gather(*relay.serving, return_exceptions=True)
 
 
 def each_line(path_end: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Change:

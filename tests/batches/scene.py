@@ -82,6 +82,15 @@ class BatchScene(Scene):
 
         await until(holds, 30)
 
+    async def until_batch(self, state: str) -> None:
+        """The only batch is in this state."""
+
+        async def holds() -> bool:
+            found = await self.admin.fetchval("select state from engine.batches")
+            return bool(found == state)
+
+        await until(holds, 30)
+
     async def end_leases(self) -> None:
         """As if so much time had passed that nobody holds a batch any more, and all are due."""
         await self.admin.execute(
