@@ -25,8 +25,9 @@ def unreliable() -> Iterator[Unreliable]:
 
 @pytest.fixture(scope="session")
 def scripted() -> Iterator[Scripted]:
-    """Yield an aimock."""
+    """Yield an aimock, which answers directly, too."""
     with scripted_server() as server:
+        server.will_answer("Brocken", "1,141 metres.")
         yield server
 
 
