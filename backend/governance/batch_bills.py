@@ -14,6 +14,7 @@ from backend.ports.ledger import COMPLETED
 from backend.ports.models import Finished, ModelEvent, ModelRequest
 
 _BYTES_PER_TOKEN = 3.5
+_NOTHING = Finished("stop", Usage())
 
 
 class BatchBills:
@@ -46,13 +47,13 @@ class BatchBills:
             item: The question, unless its run is gone.
             answer: Succeeded or errored.
         """
-        model = str(json.loads(grouping)["model"])
-        request = ModelRequest(model, ())
-        usage, outcome = Usage(), COMPLETED
+        asked = str(json.loads(grouping)["model"])
+        final, outcome = _NOTHING, COMPLETED
         try:
-            usage = await _usage_of(self._services[provider].decode(answer, request))
+            final = await _end_of(self._services[provider].decode(answer, ModelRequest(asked, ())))
         except AssistantsError as error:
             outcome = error.code
+        usage, model = final.usage, final.model or asked
         counted = usage.input_tokens + usage.output_tokens > 0
         is_estimated = answer.state == "succeeded" and not counted
         if is_estimated:
@@ -60,6 +61,7 @@ class BatchBills:
         return {
             "provider": provider,
             "model": model,
+            "asked_model": None if model == asked else asked,
             **usage.as_json(),
             "is_estimated": is_estimated,
             "outcome": outcome,
@@ -69,12 +71,12 @@ class BatchBills:
         }
 
 
-async def _usage_of(events: AsyncGenerator[ModelEvent, None]) -> Usage:
+async def _end_of(events: AsyncGenerator[ModelEvent, None]) -> Finished:
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Finished):
-                return event.usage
-    return Usage()
+                return event
+    return _NOTHING
 
 
 def _estimate(item: Mapping[str, Any] | None, answer: BatchAnswer) -> Usage:

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from backend.domain.asker import Asker
 from backend.errors import AssistantsError, ModelPending
 from backend.governance.keys import question_key
 from backend.ports.batches import BatchAnswer, BatchService
@@ -72,9 +73,11 @@ class Landed:
             async for event in events:
                 yield event
 
-    async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:
+    async def embed(
+        self, texts: Sequence[str], *, model: str, asker: Asker | None = None
+    ) -> Embeddings:
         """Return unit vectors; nobody waits for them."""
-        return await self._provider.embed(texts, model=model)
+        return await self._provider.embed(texts, model=model, asker=asker)
 
     async def _landed(self, request: ModelRequest) -> list[ModelEvent] | None:
         asked = {"p_run": _run_of(request), "p_digest": question_key(request)}
@@ -140,9 +143,11 @@ class Batched:
             async for event in events:
                 yield event
 
-    async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:
+    async def embed(
+        self, texts: Sequence[str], *, model: str, asker: Asker | None = None
+    ) -> Embeddings:
         """Return unit vectors; nobody waits for them."""
-        return await self._provider.embed(texts, model=model)
+        return await self._provider.embed(texts, model=model, asker=asker)
 
     async def _wait(self, request: ModelRequest) -> None:
         """Return quietly where the model is to be asked directly."""
