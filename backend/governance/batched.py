@@ -172,8 +172,9 @@ class Batched:
         try:
             await collect(self._service.decode(answer, request))
         except AssistantsError as error:
-            # What may pass has perhaps passed by now.
-            if not error.retryable:
+            # What may pass has perhaps passed by now; and thoughts that another account encrypted
+            # are left out where it is asked directly.
+            if not (error.retryable or any(turn.kept for turn in request.messages)):
                 raise
 
 
