@@ -56,38 +56,30 @@ comment on function engine.defer_run(uuid, text, bigint, double precision, jsonb
 failures stay as they are. Overdue: it has waited too long in all, and nothing was written. Stored: it
 was being cancelled, and has ended.';
 
-create or replace function engine.purge_calls(p_limit integer) returns integer
-language plpgsql
+create or replace function engine.next_turn(p_requester text) returns timestamptz
+language sql
 volatile
 security invoker
 set search_path = ''
-as $$
-declare
-    v_calls integer;
-begin
-    delete from engine.model_calls c using (
-        select o.id from engine.model_calls o, engine.settings s
-        where o.at < pg_catalog.statement_timestamp()
-            - pg_catalog.make_interval(days => s.model_calls_kept_days)
-        order by o.at limit p_limit for update of o skip locked) as old
-    where c.id = old.id;
-    get diagnostics v_calls = row_count;
-    delete from engine.budget_reservations b using (
-        select o.id from engine.budget_reservations o
-        where o.expires_at < pg_catalog.statement_timestamp()
-        limit p_limit for update skip locked) as old
-    where b.id = old.id;
-    delete from engine.spending s using (
-        select o.scope, o.subject from engine.spending o
-        where o.month < pg_catalog.date_trunc(
-            'month', pg_catalog.statement_timestamp() at time zone 'UTC')::date
-        limit p_limit for update skip locked) as old
-    where s.scope = old.scope and s.subject = old.subject;
-    return v_calls;
-end
-$$;
-comment on function engine.purge_calls(integer) is
-'Calls beyond their time are gone, and what was reserved or spent for another day and month.';
+begin atomic
+    select
+        greatest(
+            clock_timestamp(),
+            least(
+                max(o.turn_at) + interval '1 minute',
+                clock_timestamp() + count(*) * interval '1 minute'
+            )
+        )
+    from (
+        select r.turn_at
+        from engine.runs as r
+        where r.requester_id = p_requester and r.status in ('ready', 'running')
+        order by r.turn_at desc
+        limit 60
+    ) as o;
+end;
+comment on function engine.next_turn(text) is
+'Where the next run of this requester queues: now, or behind the last that is ready or running, but no
+more minutes ahead than there are such runs.';
 
-drop function engine.purge_batches(integer);
 drop function engine.batch_wait(uuid);

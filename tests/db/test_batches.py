@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from tests.support.chat import Chat
@@ -139,12 +140,33 @@ async def test_a_run_waits_for_its_batch_whatever_it_was_told_and_spends_nothing
     assert (run["waited_s"], run["priority"], run["failures"]) == (0, 10, 0)
 
 
-async def test_a_run_that_was_not_waiting_for_a_batch_keeps_its_priority(chat: Chat) -> None:
+async def test_a_run_that_waits_for_no_batch_keeps_its_priority(chat: Chat) -> None:
     claim = await chat.claimed()
+    before = (await chat.run(claim["run_id"]))["priority"]
 
     await chat.worker.defer(claim, 1)
 
-    assert (await chat.run(claim["run_id"]))["priority"] == 0
+    assert (await chat.run(claim["run_id"]))["priority"] == before
+
+
+async def test_what_waits_for_a_batch_stands_before_nothing_else_of_its_user(chat: Chat) -> None:
+    for _ in range(3):
+        claim = await chat.claimed()
+        await queue(chat, claim)
+        await chat.worker.defer(claim, None)
+
+    session = await chat.ada.start_session()
+    await chat.ada.say(session, "And now?")
+
+    (run,) = await chat.runs(session)
+    assert run["turn_at"] <= await chat.admin.fetchval("select clock_timestamp()")
+
+
+async def test_no_question_is_in_a_batch_that_is_not_there(chat: Chat) -> None:
+    await sent(chat)
+
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await chat.admin.execute("update engine.batch_items set batch_id = gen_random_uuid()")
 
 
 async def test_an_answer_is_stored_billed_and_wakes_its_run_and_told_twice_it_is_one(
