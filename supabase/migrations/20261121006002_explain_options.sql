@@ -27,7 +27,8 @@ declare
             ' "summarise": true.',
         'fallback_models', 'A list of at most 8 models, such as ["openai:gpt-6-luna"].',
         'fallback_after_words', 'true or false.',
-        'cache', 'user, organisation or assistant.');
+        'cache', 'user, organisation or assistant.',
+        'service', 'default or batch.');
     v_key text;
     v_said text;
     v_hint text;
@@ -43,6 +44,8 @@ begin
         where not engine.is_options(pg_catalog.jsonb_build_object(o.key, o.value)) limit 1;
         v_said := case
             when v_key is null then 'options are larger than 64 kB, or nested too deeply'
+            when not engine.is_schema(p_options #> '{response_format,json_schema,schema}')
+                and v_key = 'response_format' then 'the schema of response_format is no JSON schema'
             when v_known ? v_key then pg_catalog.format('option "%s" is out of its range', v_key)
             else pg_catalog.format('there is no option "%s"', pg_catalog.left(v_key, 64)) end;
         v_hint := case

@@ -31,10 +31,6 @@ begin
             hint = 'Such as openai:gpt-6-luna: the provider in lower case, and no spaces.';
     end if;
     perform engine.check_options(new.options);
-    if not engine.is_schema(coalesce(new.options #> '{response_format,json_schema,schema}', '{}')) then
-        raise exception 'the schema of response_format is no JSON schema' using errcode = '23514',
-            hint = 'Example: {"type": "object", "properties": {"city": {"type": "string"}}}';
-    end if;
     if not engine.caller_is_browser() then
         if tg_op = 'INSERT' or new.tools is distinct from old.tools then
             perform engine.check_tools(new.tools, null);

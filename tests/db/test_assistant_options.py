@@ -140,6 +140,7 @@ _HINTS = {
     "fallback_models": "A list of at most 8 models",
     "fallback_after_words": "true or false.",
     "cache": "user, organisation or assistant.",
+    "service": "default or batch.",
 }
 _KNOWN = "Known: cache, fallback_after_words, fallback_models, max_output_tokens, "
 
@@ -150,9 +151,18 @@ async def test_what_is_wrong_is_named_with_what_it_may_be(chat: Chat) -> None:
         with pytest.raises(asyncpg.CheckViolationError) as refused:
             await chat.ada.insert("assistants", name="No", options=options)
 
-        said = f'option "{key}" is out of its range'
-        assert _said(refused) == (said if key in _HINTS else f'there is no option "{key}"')
+        assert _said(refused) == _what_is_wrong(key, options[key])
         assert _HINTS.get(key, _KNOWN) in (refused.value.hint or ""), options
+
+
+def _what_is_wrong(key: str, value: Any) -> str:
+    match key, value:
+        case "response_format", {"json_schema": {"schema": it}} if it in ([], *_NO_SCHEMAS):
+            return "the schema of response_format is no JSON schema"
+        case _ if key in _HINTS:
+            return f'option "{key}" is out of its range'
+        case _:
+            return f'there is no option "{key}"'
 
 
 def _said(refused: pytest.ExceptionInfo[asyncpg.CheckViolationError]) -> str:
