@@ -22,10 +22,14 @@ begin
     execute v_read into v_key using 'assistants_' || p_provider || '_api_key';
     return pg_catalog.jsonb_build_object(
         'state', case when v_key is null then 'missing' else 'found' end, 'key', v_key);
+exception
+    when insufficient_privilege then
+        return pg_catalog.jsonb_build_object('state', 'not_permitted');
 end
 $$;
 comment on function engine.read_model_key(text) is
-'{"state", "key"}: found, missing (no secret named assistants_<provider>_api_key), or no_vault.';
+'{"state", "key"}: found, missing (no secret named assistants_<provider>_api_key),
+no_vault, or not_permitted (the owner of this function may not read Vault).';
 
 create function public.service_read_model_key(p_provider text) returns jsonb
 language sql

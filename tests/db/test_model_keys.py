@@ -42,3 +42,13 @@ async def test_of_all_secrets_only_keys_of_providers_are_read(
     await chat.admin.execute(_VAULT)
 
     assert await chat.worker.call("read_model_key", provider) == {"state": state, "key": key}
+
+
+async def test_a_vault_that_may_not_be_read_is_told_from_one_that_is_not_there(
+    chat: Chat,
+) -> None:
+    await chat.admin.execute(_VAULT)
+    # Somebody who has no right there.
+    await chat.admin.execute("alter function engine.read_model_key(text) owner to service_role")
+
+    assert await chat.worker.call("read_model_key", "openai") == {"state": "not_permitted"}

@@ -197,6 +197,43 @@ async def test_nobody_there_may_pass(name: str, accounts: Accounts) -> None:
     assert type(error) is ModelUnavailable
 
 
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("http://127.0.0.1:9", "connection_refused"),
+        ("http://nobody.invalid", "name_not_resolved"),
+        ("https", "tls"),
+    ],
+)
+async def test_the_log_says_why_and_where_nobody_was_reached(
+    unreliable: Unreliable, name: str, accounts: Accounts, address: str, reason: str
+) -> None:
+    # llmock speaks no TLS.
+    url = unreliable.url_of(name).replace("http", "https") if address == "https" else address
+    with structlog.testing.capture_logs() as lines:
+        await heard_until_raised(accounts.at(url, name), ask(SECRET))
+    (line,) = lines
+    assert line["reason"] == reason
+    assert url.partition("://")[2].startswith(line["address"].partition("/")[0])
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        ({"type": "slow_first_token", "seconds": 20}, "read_timed_out"),
+        ({"type": "stream_fault", "kind": "disconnect", "after_chunks": 0}, "connection_lost"),
+    ],
+)
+async def test_the_log_says_how_an_answer_was_lost(
+    unreliable: Unreliable, name: str, accounts: Accounts, behaviour: dict[str, Any], reason: str
+) -> None:
+    unreliable.will(behaviour)
+    provider = accounts.at(unreliable.url_of(name), name, silence_s=0.3)
+    with structlog.testing.capture_logs() as lines:
+        await heard_until_raised(provider, ask(SECRET))
+    assert [line["reason"] for line in lines] == [reason]
+
+
 async def test_words_before_the_break_are_heard(
     unreliable: Unreliable, name: str, accounts: Accounts
 ) -> None:

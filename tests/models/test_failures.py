@@ -169,6 +169,7 @@ async def test_the_log_tells_the_providers_support_what_it_asks_for(
             "provider": "openai",
             "model": MODEL,
             "code": "model_refused",
+            "address": canned.base_url.removeprefix("http://"),
             "raised": "ModelAuthenticationError",
             "status": 401,
             "request_id": "req_0123",
@@ -177,6 +178,36 @@ async def test_the_log_tells_the_providers_support_what_it_asks_for(
             "key_aside_s": 60.0,
         }
     ]
+
+
+async def test_the_log_tells_which_field_of_a_request_is_wrong(
+    canned: Canned, accounts: Accounts
+) -> None:
+    error = {"message": SECRET, "type": "invalid_request_error", "param": "tools[0].secret_name"}
+    canned.will_send(400, {"error": error})
+    with structlog.testing.capture_logs() as lines:
+        await raised_by(canned.base_url, accounts)
+    (line,) = lines
+    assert (line["provider_type"], line["parameter"]) == ("invalid_request_error", "tools")
+    assert "secret" not in str(line)
+
+
+async def test_an_address_is_logged_without_what_is_secret_in_it(accounts: Accounts) -> None:
+    provider = accounts.at("http://me:my-password@127.0.0.1:9/gateway/v1/?key=my-key")
+    with structlog.testing.capture_logs() as lines:
+        await heard_until_raised(provider, ask(SECRET))
+    assert [line["address"] for line in lines] == ["127.0.0.1:9/gateway/v1"]
+    assert not [line for line in lines if "my-" in str(line)]
+
+
+async def test_a_model_is_not_said_to_be_near_itself(
+    unreliable: Unreliable, accounts: Accounts
+) -> None:
+    unreliable.will_fail(404)
+    provider = accounts.at(unreliable.base_url)
+    with structlog.testing.capture_logs() as lines:
+        await heard_until_raised(provider, ask(SECRET, model="gpt-5.4"))
+    assert "gpt-5.4" not in lines[0]["near"].split(", ")
 
 
 async def test_the_log_takes_codes_only(canned: Canned, accounts: Accounts) -> None:

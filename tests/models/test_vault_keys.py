@@ -48,17 +48,18 @@ async def test_a_key_that_is_replaced_is_used_half_a_minute_later() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "why"),
     [
-        DatabaseUnavailable("away"),
-        {"state": "missing", "key": None},
-        {"state": "found", "key": " "},
-        {"state": "no_vault", "key": None},
+        (DatabaseUnavailable("away"), "database_unavailable"),
+        ({"state": "missing", "key": None}, "no_secret"),
+        ({"state": "found", "key": " "}, "no_key_in_it"),
+        ({"state": "no_vault", "key": None}, "no_vault"),
+        ({"state": "not_permitted"}, "not_permitted"),
     ],
     ids=str,
 )
 async def test_what_cannot_be_read_leaves_the_keys_of_before_or_refuses_and_quotes_nothing(
-    answer: Any,
+    answer: Any, why: str
 ) -> None:
     vault = Vault("sk-one")
     keys, _, clock = scene(vault)
@@ -67,7 +68,7 @@ async def test_what_cannot_be_read_leaves_the_keys_of_before_or_refuses_and_quot
     await clock.advance(31)
     with structlog.testing.capture_logs() as lines:
         assert await keys.current() == ("sk-one",)
-    assert [line["event"] for line in lines] == ["keys.unreadable"]
+    assert [(line["event"], line["why"]) for line in lines] == [("keys.unreadable", why)]
     assert "sk-" not in str(lines)
 
     fresh, _, _ = scene(vault)
@@ -124,6 +125,7 @@ def test_a_provider_that_has_no_keys_is_named(monkeypatch: Any) -> None:
         ({"state": "found", "key": "sk-one"}, "ok", "Vault has assistants_openai_api_key"),
         ({"state": "missing", "key": None}, "fail", "no secret named assistants_openai_api_key"),
         ({"state": "no_vault"}, "fail", "the project has no Vault"),
+        ({"state": "not_permitted"}, "fail", "may not read Vault"),
         (DatabaseUnavailable("away"), "fail", "Vault cannot be asked: database_unavailable"),
     ],
     ids=str,

@@ -81,7 +81,7 @@ class Anthropic:
             base_url: Where the API is, with or without its `/v1`; Anthropic's own by default.
         """
         self._pool = pool
-        self._base_url = (base_url or _BASE_URL).rstrip("/").removesuffix("/v1")
+        self.base_url = (base_url or _BASE_URL).rstrip("/").removesuffix("/v1")
         self._account = lru_cache(MOST_ACCOUNTS)(self._open)
 
     def model(self, key: str, request: ModelRequest) -> AnthropicModel:
@@ -128,7 +128,7 @@ class Anthropic:
 
     def _open(self, key: str) -> AnthropicProvider:
         client = AsyncAnthropic(
-            api_key=key, base_url=self._base_url, http_client=self._pool, max_retries=0
+            api_key=key, base_url=self.base_url, http_client=self._pool, max_retries=0
         )
         return AnthropicProvider(anthropic_client=client)
 

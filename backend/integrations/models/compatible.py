@@ -49,7 +49,7 @@ class Compatible:
             base_url: Where the API is, with its `/v1`.
         """
         self._pool = pool
-        self._base_url = base_url
+        self.base_url = base_url
         self._account = lru_cache(MOST_ACCOUNTS)(self._open)
 
     def model(self, key: str, request: ModelRequest) -> OpenAIChatModel:
@@ -78,5 +78,5 @@ class Compatible:
         return OpenAIEmbeddingModel(name, provider=self._account(key))
 
     def _open(self, key: str) -> OpenAICompatibleProvider:
-        client = open_client(key, self._base_url, self._pool)
+        client = open_client(key, self.base_url, self._pool)
         return OpenAICompatibleProvider("compatible", openai_client=client)

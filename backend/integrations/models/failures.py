@@ -30,7 +30,7 @@ from backend.errors import (
     ModelStreamTruncated,
     ModelUnavailable,
 )
-from backend.integrations.models.reasons import was_never_sent, was_refused
+from backend.integrations.models.reasons import reason_of, was_never_sent, was_refused
 
 _ON_PURPOSE = (AgentRunError, UserError, httpx2.HTTPError)
 # What the libraries stumble over in an answer that is JSON, but not of its format.
@@ -91,6 +91,7 @@ def leave_key_aside_s(error: Exception) -> float | None:
 def traits_of(error: Exception) -> dict[str, str | int]:
     """Return log keys: what was raised, and what the provider's support asks for, no words."""
     traits: dict[str, str | int] = {"raised": type(error).__name__}
+    _add(traits, "reason", reason_of(error))
     if isinstance(error, _STUMBLED):
         traits["place"] = _place(error)
     if isinstance(error, ModelHTTPError):
@@ -99,6 +100,8 @@ def traits_of(error: Exception) -> dict[str, str | int]:
         _add(traits, "request_id", next(filter(None, map(headers.get, _REQUEST_IDS)), None))
     if isinstance(error, ModelAPIError):
         _add(traits, "provider_code", error.provider_error_code)
+        _add(traits, "provider_type", error.provider_error_type)
+        _add(traits, "parameter", _parameter(error))
     return traits
 
 
@@ -132,6 +135,15 @@ def _uncaught(error: Exception) -> AssistantsError:
 def _add(traits: dict[str, str | int], key: str, value: str | None) -> None:
     if value is not None and _CODE.fullmatch(value):
         traits[key] = value
+
+
+def _parameter(error: ModelAPIError) -> str | None:
+    """Return which field of the request is wrong, as far as it is one of the API's own."""
+    body = getattr(error, "body", None)
+    told = body.get("error", body) if isinstance(body, dict) else None
+    named = told.get("param") if isinstance(told, dict) else None
+    # What stands behind the first point or bracket may be a name out of somebody's schema.
+    return re.split(r"[.\[]", named)[0] if isinstance(named, str) else None
 
 
 def _place(error: Exception) -> str:

@@ -35,6 +35,7 @@ from backend.integrations.models.failures import (
 )
 from backend.integrations.models.keys import KeyRing
 from backend.integrations.models.questions import answer_of
+from backend.integrations.models.reasons import address_of
 from backend.integrations.models.vectors import batches, embed_with
 from backend.integrations.models.vendors import Vendor
 from backend.integrations.models.wishes import fitted
@@ -85,6 +86,7 @@ class HostedProvider:
         self._keys = keys
         self._pool = pool
         self._limits = limits or NoLimits()
+        self._address = address_of(vendor.base_url)
         # A run has many rounds.
         self._tell_once = lru_cache(_TOLD)(self._tell)
         self._errors: tuple[type[Exception], ...] = (*CLIENT_ERRORS, *vendor.errors)
@@ -212,12 +214,13 @@ class HostedProvider:
 
     def _failure(self, error: Exception, key: str, model: str) -> _Failure:
         failure = failure_of(error)
-        traits: dict[str, str | int | float] = {**traits_of(error)}
+        traits: dict[str, str | int | float] = {"address": self._address, **traits_of(error)}
         seconds = leave_key_aside_s(error)
         if seconds is not None:
             traits |= {"key_number": self._keys.leave_aside(key, seconds), "key_aside_s": seconds}
+        others = [it for it in self._vendor.names if it != model]
         if isinstance(failure, ModelNotFound) and (
-            near := ", ".join(get_close_matches(model, self._vendor.names))
+            near := ", ".join(get_close_matches(model, others))
         ):
             failure = ModelNotFound(f"{failure} Near: {near}.")
             traits["near"] = near

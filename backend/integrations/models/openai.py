@@ -81,7 +81,7 @@ class OpenAI:
             base_url: Where the API is, with its `/v1`; OpenAI's own by default.
         """
         self._pool = pool
-        self._base_url = base_url or _BASE_URL
+        self.base_url = base_url or _BASE_URL
         self._account = lru_cache(MOST_ACCOUNTS)(self._open)
 
     def model(self, key: str, request: ModelRequest) -> OpenAIResponsesModel:
@@ -122,7 +122,7 @@ class OpenAI:
 
     def _open(self, key: str) -> OpenAIProvider:
         client = AsyncOpenAI(
-            api_key=key, base_url=self._base_url, http_client=self._pool, max_retries=0
+            api_key=key, base_url=self.base_url, http_client=self._pool, max_retries=0
         )
         return OpenAIProvider(openai_client=client)
 

@@ -3,6 +3,7 @@
 import socket
 import ssl
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import httpx2
 from pydantic_ai.exceptions import ModelHTTPError
@@ -26,6 +27,12 @@ _REASONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str
     (_NEVER_SENT, "not_connected"),
     (httpx2.TransportError, "connection_lost"),
 )
+
+
+def address_of(base_url: str) -> str:
+    """Return host, port and path: never what a log must not hold, such as a password or a query."""
+    parts = urlsplit(base_url)
+    return parts.netloc.rpartition("@")[2] + parts.path.rstrip("/")
 
 
 def was_refused(error: Exception) -> bool:

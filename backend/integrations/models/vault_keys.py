@@ -11,7 +11,19 @@ from backend.ports.clock import Clock
 from backend.ports.gateway import Gateway
 
 _FRESH_S = 30.0
+_LACKS = {
+    "no_vault": "This project has no Supabase Vault to read a key from.",
+    "not_permitted": "The owner of engine.read_model_key may not read Supabase Vault.",
+}
 _log = structlog.get_logger()
+
+
+class _NoKey(ModelRefused):
+    """Vault was asked, and has none for us."""
+
+    def __init__(self, message: str, why: str) -> None:
+        super().__init__(message)
+        self.why = why
 
 
 class VaultKeys:
@@ -48,7 +60,8 @@ class VaultKeys:
         try:
             self._keys = await self._read()
         except AssistantsError as error:
-            _log.error(KEYS_UNREADABLE, provider=self._provider, code=error.code)
+            why = error.why if isinstance(error, _NoKey) else error.code
+            _log.error(KEYS_UNREADABLE, provider=self._provider, why=why)
             if not self._keys:
                 raise
         self._looks_at = self._clock.monotonic() + _FRESH_S
@@ -56,12 +69,14 @@ class VaultKeys:
     async def _read(self) -> tuple[str, ...]:
         asked = {"p_provider": self._provider}
         found = await self._gateway.call("engine.read_model_key", asked)
-        if found["state"] == "no_vault":
-            raise ModelRefused("This project has no Supabase Vault to read a key from.")
+        if said := _LACKS.get(found["state"]):
+            raise _NoKey(said, found["state"])
+        if found["state"] == "missing":
+            raise _NoKey(f"{self._name}: there is no such secret.", "no_secret")
         try:
             return split_keys(found.get("key") or "", self._name)
         except SettingsInvalid as none:
-            raise ModelRefused(str(none)) from None
+            raise _NoKey(str(none), "no_key_in_it") from None
 
     @property
     def _name(self) -> str:

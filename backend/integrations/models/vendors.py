@@ -14,6 +14,8 @@ from backend.ports.models import ModelRequest
 class Vendor(Protocol):
     """What is particular about one vendor, or one server."""
 
+    base_url: str
+    """Where its API is."""
     names: Sequence[str]
     """Of models that are known, to name those that are near a wrong one."""
     errors: tuple[type[Exception], ...]

@@ -9,6 +9,7 @@ from backend.ports.gateway import Gateway
 _CREATE = (
     "As the owner: `select vault.create_secret('<key>', '{name}');`, or set {variable} instead."
 )
+_GRANT = "As the owner of Vault: `grant select on vault.decrypted_secrets to <that role>;`."
 _ENABLE = "Enable the extension supabase_vault, or take {provider} out of MODEL_KEYS_IN_VAULT."
 
 
@@ -30,4 +31,6 @@ async def _check(gateway: Gateway, provider: str) -> Check:
         case "missing":
             advice = _CREATE.format(name=name, variable=f"{provider}_api_key".upper())
             return fails(check, f"Vault has no secret named {name}", advice)
+        case "not_permitted":
+            return fails(check, "the owner of engine.read_model_key may not read Vault", _GRANT)
     return fails(check, "the project has no Vault", _ENABLE.format(provider=provider))
