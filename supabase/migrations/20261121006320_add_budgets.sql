@@ -47,15 +47,19 @@ create table engine.spending (
     subject text not null,
     day date not null,
     day_tokens numeric not null default 0,
-    day_usd numeric not null default 0,
+    day_usd numeric,
+    day_unpriced_calls bigint not null default 0,
     month date not null,
     month_tokens numeric not null default 0,
-    month_usd numeric not null default 0,
+    month_usd numeric,
+    month_unpriced_calls bigint not null default 0,
     primary key (scope, subject)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 comment on table engine.spending is
-'Input and output tokens, and dollars of known prices, of the day and the month in which somebody last
-spent some.';
+'Input and output tokens, and dollars, of the day and the month in which somebody last spent some.';
+comment on column engine.spending.day_usd is
+'Of the calls whose price is known; null where none is. day_unpriced_calls are those that it lacks.
+The same for the month.';
 alter table engine.spending enable row level security;
 revoke all on engine.spending from public, anon, authenticated, service_role;
 
@@ -91,24 +95,36 @@ declare
 begin
     -- In the order of the key, which engine.reserve_budget keeps, too.
     insert into engine.spending as s
-        (scope, subject, day, day_tokens, day_usd, month, month_tokens, month_usd)
-    select w.scope, w.subject, v_today, pg_catalog.sum(i.input_tokens + i.output_tokens),
-        coalesce(pg_catalog.sum(i.cost_usd), 0), pg_catalog.date_trunc('month', v_today)::date,
-        pg_catalog.sum(i.input_tokens + i.output_tokens), coalesce(pg_catalog.sum(i.cost_usd), 0)
-    from inserted i
-    cross join lateral (values ('user', i.user_id), ('organisation', i.org_id),
-        ('assistant', i.assistant_id::text)) as w (scope, subject)
-    where w.subject is not null
-    group by w.scope, w.subject
-    order by w.scope, w.subject
+        (scope, subject, day, day_tokens, day_usd, day_unpriced_calls,
+        month, month_tokens, month_usd, month_unpriced_calls)
+    select n.scope, n.subject, v_today, n.tokens, n.usd, n.unpriced_calls,
+        pg_catalog.date_trunc('month', v_today)::date, n.tokens, n.usd, n.unpriced_calls
+    from (
+        select w.scope, w.subject, pg_catalog.sum(i.input_tokens + i.output_tokens) as tokens,
+            pg_catalog.sum(i.cost_usd) as usd,
+            pg_catalog.count(*) filter (
+                where i.cost_usd is null and i.input_tokens + i.output_tokens > 0) as unpriced_calls
+        from inserted i
+        cross join lateral (values ('user', i.user_id), ('organisation', i.org_id),
+            ('assistant', i.assistant_id::text)) as w (scope, subject)
+        where w.subject is not null
+        group by w.scope, w.subject
+    ) as n
+    order by n.scope, n.subject
     on conflict (scope, subject) do update set
         day = greatest(s.day, excluded.day),
         day_tokens = excluded.day_tokens + case when s.day >= excluded.day then s.day_tokens else 0 end,
-        day_usd = excluded.day_usd + case when s.day >= excluded.day then s.day_usd else 0 end,
+        day_usd = case when s.day >= excluded.day and s.day_usd is not null
+            then s.day_usd + coalesce(excluded.day_usd, 0) else excluded.day_usd end,
+        day_unpriced_calls = excluded.day_unpriced_calls
+            + case when s.day >= excluded.day then s.day_unpriced_calls else 0 end,
         month = greatest(s.month, excluded.month),
         month_tokens = excluded.month_tokens
             + case when s.month >= excluded.month then s.month_tokens else 0 end,
-        month_usd = excluded.month_usd + case when s.month >= excluded.month then s.month_usd else 0 end;
+        month_usd = case when s.month >= excluded.month and s.month_usd is not null
+            then s.month_usd + coalesce(excluded.month_usd, 0) else excluded.month_usd end,
+        month_unpriced_calls = excluded.month_unpriced_calls
+            + case when s.month >= excluded.month then s.month_unpriced_calls else 0 end;
     -- A call that failed may be followed by one of another model: that is for the run to say.
     delete from engine.budget_reservations b using inserted i
     where b.run_id = i.run_id and i.outcome = 'completed';

@@ -97,10 +97,10 @@ begin atomic
                 when 'day' then case when s.day = t.day then s.day_tokens else 0 end
                 else case when s.month = t.month then s.month_tokens else 0 end
             end as tokens,
-            coalesce(held.usd, 0) + case r.period
-                when 'day' then case when s.day = t.day then s.day_usd else 0 end
-                else case when s.month = t.month then s.month_usd else 0 end
-            end as usd,
+            coalesce(held.usd, 0) + coalesce(case r.period
+                when 'day' then case when s.day = t.day then s.day_usd end
+                else case when s.month = t.month then s.month_usd end
+            end, 0) as usd,
             extract(epoch from case r.period
                 when 'day' then t.day + interval '1 day' else t.month + interval '1 month'
             end - (clock_timestamp() at time zone 'UTC')) as wait_s

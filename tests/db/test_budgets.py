@@ -137,7 +137,31 @@ async def test_another_day_and_another_month_begin_anew(chat: Chat) -> None:
     await spend(chat, input_tokens=0, output_tokens=1, cost_usd=None)
     row = await chat.admin.fetchrow("select * from engine.spending where scope = 'user'")
     assert [int(row[it]) for it in ("day_tokens", "month_tokens")] == [1, 1]
-    assert [row["day_usd"], row["month_usd"]] == [0, 0]
+    assert [row["day_usd"], row["month_usd"]] == [None, None]
+    assert [row["day_unpriced_calls"], row["month_unpriced_calls"]] == [1, 1]
+
+
+async def test_dollars_are_those_of_known_prices_and_what_lacks_one_is_counted(chat: Chat) -> None:
+    async def spent() -> list[list[Any]]:
+        sql = (
+            "select day_usd, day_unpriced_calls, month_usd, month_unpriced_calls"
+            " from engine.spending where scope = 'user'"
+        )
+        row = await chat.admin.fetchrow(sql)
+        return [list(row.values())[:2], list(row.values())[2:]]
+
+    await allow(chat, "user", hard_tokens=10_000)
+    await reserve(chat)
+    await spend(chat, cost_usd=None)
+    assert await spent() == [[None, 1]] * 2
+    await spend(chat, cost_usd="0.25")
+    assert await spent() == [[Decimal("0.25"), 1]] * 2
+    await spend(chat, cost_usd=None)
+    # Nothing was spent: that needs no price.
+    await spend(chat, cost_usd=None, input_tokens=0, output_tokens=0)
+    assert await spent() == [[Decimal("0.25"), 2]] * 2
+    await spend(chat, cost_usd="0.5")
+    assert await spent() == [[Decimal("0.75"), 2]] * 2
 
 
 @pytest.mark.parametrize("limits", [{"soft_tokens": 100}, {"soft_usd": Decimal("0.01")}])
