@@ -37,7 +37,7 @@ class Endings:
 
     async def _finish(self, run: LiveRun, outcome: Outcome, events: Events) -> None:
         answer = await self.while_leased(
-            run, lambda: self._queue.finish(run.claim, outcome, run.text, run.usage, events)
+            run, lambda: self._queue.finish(run.claim, outcome, run.text, run.spent, events)
         )
         _log.info(
             names.RUN_ENDED if answer["state"] == "stored" else names.RUN_LOST,
@@ -61,7 +61,7 @@ class Endings:
         state = await self.while_leased(
             run,
             lambda: self._queue.fail(
-                run.claim, failure.code, failure.retry_after_s, run.text, run.usage, events
+                run.claim, failure.code, failure.retry_after_s, run.text, run.spent, events
             ),
         )
         _log.warning(names.RUN_RETRIED, run_id=run.claim.run_id, code=failure.code, state=state)

@@ -21,7 +21,7 @@ from backend.runs.attachments import Attachments
 from backend.runs.endings import Endings
 from backend.runs.failures import failure_of
 from backend.runs.flusher import Flusher
-from backend.runs.history import usage_of
+from backend.runs.history import model_of, usage_of
 from backend.runs.live import LiveRun, RunStopped, Stop
 from backend.runs.questions import Questions
 from backend.runs.queue import RunQueue
@@ -103,6 +103,7 @@ class Execution:
             history = replace(history, messages=tuple(await run.until_stopped(loading)))
         tools = await run.until_stopped(run_tools(assistant, self._means.toolbox))
         run.usage = usage_of(history.steps)
+        run.answered_by = model_of(history.steps)
         turns, questions = (
             Turns(history),
             Questions(run, history, assistant, tools, self._means.answering),
@@ -110,6 +111,7 @@ class Execution:
         while await self._tool_calls.complete(run, history.asker, turns, tools):
             reply = await self._asking.reply(run, questions, turns)
             run.spend(reply.usage)
+            run.answered_by = reply.model or run.answered_by
             if outcome := self._outcome(reply, turns):
                 await self._endings.finish(run, outcome)
                 return

@@ -55,6 +55,12 @@ def usage_of(steps: Iterable[Step]) -> Usage:
     return sum((usage_from_json(step.data.get("usage")) for step in steps), Usage())
 
 
+def model_of(steps: Iterable[Step]) -> str:
+    """Return which model asked for tools last; none where nobody said."""
+    told = (str(step.data.get("model") or "") for step in steps)
+    return next((it for it in reversed(list(told)) if it), "")
+
+
 def _turns(message: Message) -> Iterator[Message]:
     """Split an outcome row at its tool results: they are the tool's turn."""
     if message.role == "user":

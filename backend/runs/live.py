@@ -61,10 +61,18 @@ class LiveRun:
         self.log = EventLog(claim.next_seq)
         self.ordinal = claim.next_ordinal
         self.usage = Usage()
+        self.answered_by = ""
+        """The id of the model whose words these are, once some are there."""
         self.stopped: Stop | None = None
         self._message_id = message_id
         self._said: list[str] = []
         self._work: asyncio.Task[Any] | None = None
+
+    @property
+    def spent(self) -> JsonObject:
+        """What its row keeps of it: the tokens, and which model answered."""
+        model = {"model": self.answered_by} if self.answered_by else {}
+        return {**self.usage.as_json(), **model}
 
     @property
     def text(self) -> Text:

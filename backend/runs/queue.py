@@ -7,7 +7,6 @@ from typing import Any, Literal, TypeAlias
 from backend.domain.ids import MessageId, RunId, SessionId, WorkerId
 from backend.domain.json_values import JsonObject
 from backend.domain.runs import Claim, Outcome, claim_from_json
-from backend.domain.usage import Usage
 from backend.ports.gateway import Gateway
 
 Stored: TypeAlias = Literal["stored", "retrying", "deferred", "overdue", "lost", "gone"]
@@ -136,14 +135,14 @@ class RunQueue:
         return await self._write("engine.park_run", claim, p_steps=steps, p_events=events)
 
     async def finish(
-        self, claim: Claim, outcome: Outcome, text: Text, usage: Usage, events: Events
+        self, claim: Claim, outcome: Outcome, text: Text, usage: JsonObject, events: Events
     ) -> Mapping[str, Any]:
         """End the run with its one outcome row; return the state and how it really ended."""
         arguments = self._held(claim) | {
             "p_status": outcome.status,
             "p_message_id": text.message_id,
             "p_content": text.content,
-            "p_usage": usage.as_json(),
+            "p_usage": usage,
             "p_reason": outcome.reason,
             "p_error": outcome.error,
             "p_events": events,
@@ -158,7 +157,7 @@ class RunQueue:
         code: str,
         retry_after_s: float | None,
         text: Text,
-        usage: Usage,
+        usage: JsonObject,
         events: Events,
     ) -> Stored:
         """Give the run back after an error that may pass; at the cap it has failed for good."""
@@ -169,7 +168,7 @@ class RunQueue:
             p_retry_after_s=retry_after_s,
             p_message_id=text.message_id,
             p_content=text.content,
-            p_usage=usage.as_json(),
+            p_usage=usage,
             p_events=events,
         )
 

@@ -75,7 +75,13 @@ async def test_a_message_gets_one_stored_answer_with_what_it_cost(
     assert await answer_of(scene, session) == (
         "1,141 metres. 🏔️",
         None,
-        {"cached_tokens": 0, "cache_write_tokens": 0, "reasoning_tokens": 0, **counted},
+        {
+            "cached_tokens": 0,
+            "cache_write_tokens": 0,
+            "reasoning_tokens": 0,
+            **counted,
+            "model": f"{name}:gpt-5.4",
+        },
     )
     (request,) = scripted.requests()
     assert request["body"]["model"] == "gpt-5.4"
@@ -119,6 +125,23 @@ async def test_a_provider_that_says_when_it_is_back_costs_no_failure(
     assert len(worker.logged("run.deferred")) == 1
     assert await scene.count("failures > 0") == 0
     assert unreliable.verdict()["findings"] == []
+
+
+async def test_a_run_says_which_model_answered_in_another_ones_place(
+    scene: Scene, unreliable: Unreliable
+) -> None:
+    options = {"fallback_models": ["openai:gpt-4"], "temperature": 0.7}
+    await scene.admin.execute(
+        "update public.assistants set model = 'nobody:x', options = $1", options
+    )
+    unreliable.will({"type": "reply", "text": "1,141 metres."})
+    session = await scene.ask(QUESTION)
+    start_worker(scene, unreliable)
+    await scene.until_idle()
+    (run,) = await scene.chat.ada.fetch("select model, usage from runs")
+    assert (run["model"], run["usage"]["model"]) == ("nobody:x", "openai:gpt-5.6-sol")
+    text, error, _ = await answer_of(scene, session)
+    assert (text, error) == ("1,141 metres.", None)
 
 
 async def test_streams_that_break_are_told_again_from_the_start(

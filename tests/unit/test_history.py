@@ -9,7 +9,7 @@ from backend.domain.ids import CallId
 from backend.domain.messages import Message, Text, ToolCall, ToolResult, parts_from_json
 from backend.domain.runs import Step, history_from_json
 from backend.domain.usage import Usage
-from backend.runs.history import conversation, rounds, usage_of
+from backend.runs.history import conversation, model_of, rounds, usage_of
 
 USER = {"role": "user", "content": [{"type": "text", "text": "Hi"}]}
 ASKER: dict[str, Any] = {"user_id": "user_a", "org_id": None, "priority": 0, "claims": {}}
@@ -82,6 +82,13 @@ def test_rounds_and_their_cost_are_counted_over_all_attempts() -> None:
     )
     assert rounds(steps) == 2
     assert usage_of(steps) == Usage(6, 2, 4, 0)
+
+
+def test_the_model_is_the_one_that_asked_last() -> None:
+    models = ("offline:one", "offline:two", None)
+    steps = [Step(at, "completed", {"round": at, "model": it}) for at, it in enumerate(models)]
+    assert model_of(steps) == "offline:two"
+    assert model_of(steps[2:]) == ""
 
 
 def test_parts_of_an_unknown_kind_are_left_out() -> None:
