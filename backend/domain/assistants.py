@@ -8,6 +8,8 @@ from backend.domain.ids import AssistantId
 from backend.domain.json_values import JsonObject
 from backend.domain.options import Options, options_from_json
 
+_MOST_OF_A_KIND = 64
+
 
 @dataclass(frozen=True, slots=True)
 class FunctionTool:
@@ -45,6 +47,8 @@ class Assistant:
     options: Options = field(default_factory=Options)
     is_users: bool = False
     """A user made it; the operator's may use what users' may not."""
+    unknown_kinds: frozenset[str] = frozenset()
+    """Of tools in its row that this release does not have."""
 
 
 def assistant_from_json(row: Any) -> Assistant:
@@ -57,6 +61,7 @@ def assistant_from_json(row: Any) -> Assistant:
         servers=tuple(_servers(row["tools"])),
         options=options_from_json(row.get("options")),
         is_users=row.get("user_id") is not None,
+        unknown_kinds=frozenset(_unknown_kinds(row["tools"])),
     )
 
 
@@ -68,6 +73,15 @@ def _functions(tools: Any) -> Iterator[FunctionTool]:
                 parameters = more.get("parameters") or {"type": "object", "properties": {}}
                 said, strict = more.get("description") or "", more.get("strict") is True
                 yield FunctionTool(name, said, parameters, strict, is_only_named=not more)
+
+
+def _unknown_kinds(tools: Any) -> Iterator[str]:
+    for tool in tools:
+        match tool:
+            case {"type": "function" | "mcp"}:
+                pass
+            case {"type": str(kind)}:
+                yield kind[:_MOST_OF_A_KIND]
 
 
 def _servers(tools: Any) -> Iterator[ToolServer]:

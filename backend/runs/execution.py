@@ -25,7 +25,7 @@ from backend.runs.history import model_of, usage_of
 from backend.runs.live import LiveRun, RunStopped, Stop
 from backend.runs.questions import Questions
 from backend.runs.queue import RunQueue
-from backend.runs.run_tools import run_tools
+from backend.runs.run_tools import LeftOut, run_tools
 from backend.runs.tool_calls import ToolCalls
 from backend.runs.turns import Turns
 from backend.telemetry.defects import describe
@@ -67,6 +67,7 @@ class Execution:
         self._means = means
         self._flusher = flusher
         self._max_rounds = limits.max_rounds
+        self._left_out = LeftOut()
         self._endings = Endings(queue, flusher, clock)
         self._asking = Asking(means.models, queue, self._endings, flusher, clock, limits)
         self._tool_calls = ToolCalls(queue, flusher, self._endings, clock)
@@ -101,6 +102,7 @@ class Execution:
         if self._means.attachments:
             loading = self._means.attachments.resolve(history.messages, history.asker)
             history = replace(history, messages=tuple(await run.until_stopped(loading)))
+        self._left_out.tell(assistant)
         tools = await run.until_stopped(run_tools(assistant, self._means.toolbox))
         run.usage = usage_of(history.steps)
         run.answered_by = model_of(history.steps)

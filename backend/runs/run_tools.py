@@ -12,6 +12,8 @@ from backend.tools.schemas import is_schema
 
 _log = structlog.get_logger()
 _NO_SCHEMA = "the row's parameters of it are no JSON schema of an object"
+# After so many assistants it begins anew, and tells some of them twice.
+_MOST_TOLD = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +45,20 @@ def _can_be_told(tool: FunctionTool) -> bool:
     # Rows of earlier releases may hold anything.
     told = tool.parameters
     return isinstance(told, dict) and told.get("type", "object") == "object" and is_schema(told)
+
+
+class LeftOut:
+    """Tells of tools that this release does not have, once for each assistant."""
+
+    def __init__(self) -> None:
+        """Nothing was told yet."""
+        self._told: set[str] = set()
+
+    def tell(self, assistant: Assistant) -> None:
+        """The log has said which kinds of tools the assistant does without."""
+        if assistant.unknown_kinds and assistant.id not in self._told:
+            if len(self._told) >= _MOST_TOLD:
+                self._told.clear()
+            self._told.add(assistant.id)
+            kinds = sorted(assistant.unknown_kinds)
+            _log.warning(TOOL_LEFT_OUT, assistant_id=assistant.id, kinds=kinds)

@@ -156,3 +156,25 @@ async def test_a_cancelled_run_does_not_wait_for_its_tools(
 
     assert await scene.outcomes() == [("incomplete", "cancelled", None)]
     await scene.assert_sound()
+
+
+async def test_tools_that_this_release_does_not_have_are_told_once_for_each_assistant(
+    scene: Scene,
+) -> None:
+    later = [{"type": "file_search"}, {"type": "code_interpreter"}]
+    mine = await scene.chat.ada.insert("assistants", name="Mine", tools=later)
+    other = await scene.chat.ada.insert("assistants", name="Other", tools=later[:1])
+    for assistant in (mine, mine, other):
+        await scene.ask("Hello", assistant_id=assistant["id"])
+    await scene.ask("Hello")
+    worker = await scene.workshop.ready()
+    await scene.until_idle()
+
+    told = [(it["assistant_id"], it["kinds"]) for it in worker.logged("tool.left_out")]
+    assert sorted(told) == sorted(
+        [
+            (str(mine["id"]), ["code_interpreter", "file_search"]),
+            (str(other["id"]), ["file_search"]),
+        ]
+    )
+    assert await scene.outcomes() == [("completed", None, None)] * 4
