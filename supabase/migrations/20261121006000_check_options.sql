@@ -20,15 +20,16 @@ begin atomic
         and jsonb_typeof(coalesce(p_schema -> 'required', '[]')) = 'array'
         and not exists (
             select
-            from
-                (select p_schema as value
-                    union all
-                    select p.value
-                    from jsonb_each(
-                        case jsonb_typeof(p_schema -> 'properties')
-                            when 'object' then p_schema -> 'properties' else '{}'
-                        end
-                    ) as p) as s
+            from (
+                select p_schema as value
+                union all
+                select p.value
+                from jsonb_each(
+                    case jsonb_typeof(p_schema -> 'properties')
+                        when 'object' then p_schema -> 'properties' else '{}'
+                    end
+                ) as p
+            ) as s
             where
                 jsonb_typeof(s.value) not in ('object', 'boolean')
                 or not '["object", "array", "string", "number", "integer", "boolean", "null"]'

@@ -1,7 +1,7 @@
 -- Purpose:   an assistant may name an MCP server of the operator's, and its own functions have names
 --            and schemas that a model can be given.
--- Guarantee: a server by name only, never a URL, a header or a key; a user's assistant, only if the operator's
---            list of tools has `mcp:<name>`.
+-- Guarantee: a server by name only, never a URL, a header or a key; a user's assistant, only if the
+--            operator's list of tools has `mcp:<name>`.
 -- Caller:    whoever writes assistants.
 
 set lock_timeout = '5s';
