@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -364,6 +365,28 @@ async def test_a_document_that_cannot_be_fetched_is_asked_for_again_after_a_whil
     server.will("/openapi.json", PETS)
     await clock.advance(11)
     assert "getPet" in await source.tools()
+
+
+async def test_the_log_says_once_why_a_document_cannot_be_fetched(
+    server: WebServer, http: GuardedHttp
+) -> None:
+    clock = ManualClock()
+    source = ApiTools(api(http, server), f"{server.url}/openapi.json", clock)
+    answers: list[tuple[Any, str]] = [
+        ({}, "404 No"),
+        ({}, "404 No"),
+        ({}, "200 OK"),
+        (PETS, "200 OK"),
+    ]
+    told = []
+    for answer, status in answers:
+        server.will("/openapi.json", answer, status)
+        with structlog.testing.capture_logs() as lines, suppress(ToolUnavailable):
+            await source.tools()
+        told.append([line["why"] for line in lines])
+        await clock.advance(11)
+    assert [len(it) for it in told] == [1, 0, 1, 0]
+    assert told[0] == ["It answers with status 404."]
 
 
 async def test_rows_name_operations_by_the_name_of_their_api(

@@ -45,6 +45,7 @@ class ApiTools:
         self._clock = clock
         self._fetching = asyncio.Lock()
         self._failed_at: float | None = None
+        self._told = ""
         self._tools: Mapping[str, Operation] | None = None
         if isinstance(document, Path):
             self._tools = _from_file(api, document)
@@ -87,7 +88,10 @@ class ApiTools:
             return await asyncio.to_thread(_from_answer, self._api, answer, address)
         except (ToolUnavailable, ToolRefused, DocumentInvalid) as error:
             self._failed_at = now
-            _log.warning(_LEFT_OUT, api=self._api.name, why=str(error))
+            if self._told != str(error):
+                # Every run asks again: one line for as long as nothing else is wrong.
+                self._told = str(error)
+                _log.warning(_LEFT_OUT, api=self._api.name, why=str(error))
             raise ToolUnavailable("The description of the API cannot be had.") from None
 
 
