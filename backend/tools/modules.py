@@ -21,10 +21,19 @@ def _tools_of(name: str) -> list[PythonTool]:
         module = importlib.import_module(name)
     except ToolMalformed as error:
         raise SettingsInvalid(f"TOOLS_MODULES: {name}: {error}") from None
+    except ModuleNotFoundError as error:
+        if error.name != name.partition(".")[0]:
+            raise SettingsInvalid(_broken(name, error)) from error
+        advice = "install it, or set PYTHONPATH to the folder that it lies in"
+        raise SettingsInvalid(f"TOOLS_MODULES: there is no module {name}: {advice}.") from None
     except Exception as error:
         # Whatever stands in it is run; where it fails is the operator's to see.
-        raise SettingsInvalid(f"TOOLS_MODULES: {name} cannot be imported: {error!r}.") from error
+        raise SettingsInvalid(_broken(name, error)) from error
     found = [value for value in vars(module).values() if isinstance(value, PythonTool)]
     if not found:
         raise SettingsInvalid(f"TOOLS_MODULES: {name} has no function with @tool().")
     return list(dict.fromkeys(found))
+
+
+def _broken(name: str, error: Exception) -> str:
+    return f"TOOLS_MODULES: {name} cannot be imported: {error!r}."

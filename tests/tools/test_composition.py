@@ -115,6 +115,14 @@ async def test_a_module_that_is_wrong_is_named_at_the_start(
             pass
 
 
+async def test_a_module_that_is_not_there_is_told_apart_from_one_that_is_broken() -> None:
+    with pytest.raises(
+        SettingsInvalid, match=r"there is no module none_such\.tools: .* PYTHONPATH"
+    ):
+        async with opened(tools_modules=("none_such.tools",)):
+            pass
+
+
 async def test_an_api_and_a_server_of_the_file_are_asked_with_its_headers(
     server: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
