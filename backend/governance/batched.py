@@ -95,7 +95,8 @@ class Landed:
         service = self._services.get(item["provider"])
         if service is None:
             return []
-        asked = replace(request, model=item["model"])
+        # It was asked with whatever its model takes.
+        asked = replace(request, model=item["model"], stands_in=True)
         model = f"{item['provider']}:{item['model']}"
         try:
             async with aclosing(service.decode(BatchAnswer(**item["answer"]), asked)) as events:

@@ -45,6 +45,21 @@ async def test_a_run_that_may_wait_is_answered_by_a_batch_and_costs_half(
     await scene.assert_sound()
 
 
+async def test_a_successor_is_asked_in_a_batch_without_what_it_does_not_take(
+    scene: BatchScene,
+) -> None:
+    relay = await scene.use("openai", temperature=0.7)
+    await scene.admin.execute("update public.assistants set model = 'openai:gpt-4'")
+    session = await scene.ask(QUESTION)
+    scene.work()
+    await scene.until_idle()
+
+    assert (await scene.answer_of(session))[1:] == (None, "completed")
+    assert relay.count("POST", CREATE["openai"]) == 1
+    assert not relay.count("POST", "/v1/responses")
+    await scene.assert_sound()
+
+
 async def test_questions_that_come_together_are_one_batch(scene: BatchScene) -> None:
     relay = await scene.use("mistral")
     for _ in range(5):

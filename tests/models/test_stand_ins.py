@@ -57,9 +57,7 @@ async def test_a_successor_is_not_asked_for_what_it_does_not_take(
     name = SERVED.get(model, "openai")
     canned.will_stream(*whole(DIALECTS[name], DIALECTS[name].say("Hello")))
     with structlog.testing.capture_logs() as lines:
-        # Rounds of one run.
-        for _ in range(2):
-            await heard(models, ask("Hi", model=model, asker=ADA, **wishes))
+        await heard(models, ask("Hi", model=model, asker=ADA, **wishes))
     assert sent(canned) == NOTHING_SENT
     (line,) = [it for it in lines if it["event"] == "model.options_left_out"]
     assert (line["run_id"], line["options"]) == (ADA.run_id, left_out)

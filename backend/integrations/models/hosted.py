@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -38,15 +37,11 @@ from backend.integrations.models.questions import answer_of
 from backend.integrations.models.reasons import address_of
 from backend.integrations.models.vectors import batches, embed_with
 from backend.integrations.models.vendors import Vendor
-from backend.integrations.models.wishes import fitted
 from backend.ports.limits import Asked, NoLimits, RateLimits, Turn
 from backend.ports.models import Embeddings, Finished, ModelEvent, ModelReply, ModelRequest
 from backend.ports.replies import collect
 
 CALL_FAILED = "model.call_failed"
-OPTIONS_LEFT_OUT = "model.options_left_out"
-"""Of an assistant's that were written for another model; told once for each run."""
-_TOLD = 1000
 # OpenAI takes 300,000 tokens in one request, Mistral 16,384: a byte is a token at most, mostly a third.
 _MOST_EMBEDDED_BYTES = 300_000
 _EMBEDDED_BYTES = {"mistral": 40_000}
@@ -87,8 +82,6 @@ class HostedProvider:
         self._pool = pool
         self._limits = limits or NoLimits()
         self._address = address_of(vendor.base_url)
-        # A run has many rounds.
-        self._tell_once = lru_cache(_TOLD)(self._tell)
         self._errors: tuple[type[Exception], ...] = (*CLIENT_ERRORS, *vendor.errors)
 
     async def aclose(self) -> None:
@@ -114,7 +107,6 @@ class HostedProvider:
             ModelRateLimited: All keys are at their limit, by our own count or the provider's.
         """
         keys = await self._keys.deal()
-        request = self._fitted(request, keys[0])
         tokens = expected_tokens(request)
         for number, key in enumerate(keys, start=1):
             is_silent, is_last = True, number == len(keys)
@@ -198,19 +190,6 @@ class HostedProvider:
             if is_last:
                 raise
             return None
-
-    def _fitted(self, request: ModelRequest, key: str) -> ModelRequest:
-        if not request.stands_in:
-            return request
-        vendor = self._vendor
-        less, left_out = fitted(request, lambda it: vendor.lacks(vendor.model(key, it), it))
-        if left_out:
-            self._tell_once(request.asker and request.asker.run_id, request.model, left_out)
-        return less
-
-    def _tell(self, run_id: str | None, model: str, left_out: tuple[str, ...]) -> None:
-        told = {"run_id": run_id, "model": model, "options": left_out}
-        _log.info(OPTIONS_LEFT_OUT, provider=self._prefix, **told)
 
     def _failure(self, error: Exception, key: str, model: str) -> _Failure:
         failure = failure_of(error)

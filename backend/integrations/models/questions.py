@@ -17,9 +17,12 @@ from backend.integrations.models.requests import parameters_of, settings_of
 from backend.integrations.models.stream import events_of
 from backend.integrations.models.turns import model_messages
 from backend.integrations.models.vendors import Vendor
+from backend.integrations.models.wishes import fitted
 from backend.ports.models import ModelEvent, ModelRequest
 
 NOT_ASKED = "model.not_asked"
+OPTIONS_LEFT_OUT = "model.options_left_out"
+"""Of an assistant's that were written for another model."""
 THOUGHTS_REFUSED = "model.thoughts_refused"
 _BAD_REQUEST = 400
 _log = structlog.get_logger()
@@ -39,9 +42,13 @@ class Question:
 def prepare(vendor: Vendor, prefix: str, key: str, request: ModelRequest) -> Question:
     """Return what is asked of the vendor's model with this key.
 
+    Where it stands in for another one, it is asked without the options that it does not take.
+
     Raises:
         ModelRefused: The model has no such thing.
     """
+    if request.stands_in:
+        request = _fitted(vendor, prefix, key, request)
     model = vendor.model(key, request)
     if lacked := vendor.lacks(model, request):
         said = f"{prefix}:{request.model} {lacked}."
@@ -62,6 +69,14 @@ def prepare(vendor: Vendor, prefix: str, key: str, request: ModelRequest) -> Que
         parameters_of(request, is_always_strict=vendor.is_always_strict),
         memory,
     )
+
+
+def _fitted(vendor: Vendor, prefix: str, key: str, request: ModelRequest) -> ModelRequest:
+    less, left_out = fitted(request, lambda it: vendor.lacks(vendor.model(key, it), it))
+    if left_out:
+        told = {"run_id": request.asker and request.asker.run_id, "options": left_out}
+        _log.info(OPTIONS_LEFT_OUT, provider=prefix, model=request.model, **told)
+    return less
 
 
 async def answer_of(
