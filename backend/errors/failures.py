@@ -1,5 +1,7 @@
 """What may work later."""
 
+from typing import ClassVar
+
 from backend.errors.root import AssistantsError
 
 
@@ -46,6 +48,8 @@ class ModelUnavailable(DependencyFailed):
     """
 
     code = "model_unavailable"
+    is_wait: ClassVar[bool] = False
+    """Nothing has failed: it was not asked, or only too often."""
 
     def __init__(
         self, message: str, *, retry_after_s: float | None = None, may_cost: bool = True
@@ -53,11 +57,6 @@ class ModelUnavailable(DependencyFailed):
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.may_cost = may_cost
-
-    @property
-    def is_wait(self) -> bool:
-        """Whether it is known when it may work, so that waiting until then is no failure."""
-        return self.retry_after_s is not None
 
 
 class ModelRateLimited(ModelUnavailable):
@@ -70,17 +69,13 @@ class ModelRateLimited(ModelUnavailable):
 
     code = "model_rate_limited"
     http_status = 429
+    is_wait = True
 
     def __init__(
         self, message: str, *, retry_after_s: float | None = None, has_turn: bool = False
     ) -> None:
         super().__init__(message, retry_after_s=retry_after_s, may_cost=False)
         self.has_turn = has_turn
-
-    @property
-    def is_wait(self) -> bool:
-        """Always: a limit ends, even where nobody says when."""
-        return True
 
 
 class ModelTimedOut(ModelUnavailable):
@@ -98,6 +93,7 @@ class ModelResting(ModelUnavailable):
     """
 
     code = "model_resting"
+    is_wait = True
     retry_after_s: float
 
     def __init__(self, message: str, *, retry_after_s: float) -> None:
