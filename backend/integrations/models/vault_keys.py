@@ -18,7 +18,7 @@ _LACKS = {
 _log = structlog.get_logger()
 
 
-class _NoKey(ModelRefused):
+class _NoKey(Exception):
     """Vault was asked, and has none for us."""
 
     def __init__(self, message: str, why: str) -> None:
@@ -59,9 +59,12 @@ class VaultKeys:
     async def _look(self) -> None:
         try:
             self._keys = await self._read()
+        except _NoKey as none:
+            self._tell(none.why)
+            if not self._keys:
+                raise ModelRefused(str(none)) from None
         except AssistantsError as error:
-            why = error.why if isinstance(error, _NoKey) else error.code
-            _log.error(KEYS_UNREADABLE, provider=self._provider, why=why)
+            self._tell(error.code)
             if not self._keys:
                 raise
         self._looks_at = self._clock.monotonic() + _FRESH_S
@@ -77,6 +80,9 @@ class VaultKeys:
             return split_keys(found.get("key") or "", self._name)
         except SettingsInvalid as none:
             raise _NoKey(str(none), "no_key_in_it") from None
+
+    def _tell(self, why: str) -> None:
+        _log.error(KEYS_UNREADABLE, provider=self._provider, why=why)
 
     @property
     def _name(self) -> str:
