@@ -132,6 +132,7 @@ async def test_a_worker_that_drains_keeps_what_is_done_and_gives_the_rest_back(
     gate.let_through("second")
     await stage.until_done(1)
     draining.ask_to_stop()
+    await scene.until_logged(draining, "worker.stopping")
     draining.ask_to_stop()
     await draining.ended()
     gate.let_through(*NAMES)

@@ -71,7 +71,7 @@ async def test_a_quota_that_nobody_told_us_of_is_found_by_its_refusals(scene: Sc
 async def test_a_storm_in_which_the_first_are_refused_is_waited_out(
     scene: Scene, unreliable: Unreliable
 ) -> None:
-    unreliable.will({"type": "fail", "status": 429, "retry_after": 2, "times": 20})
+    unreliable.will({"type": "fail", "status": 429, "retry_after": 2, "times": 10})
     await ask(scene)
     for _ in range(2):
         start(scene, unreliable)
