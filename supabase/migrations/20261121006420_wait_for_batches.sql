@@ -22,7 +22,27 @@ begin atomic
 end;
 comment on function engine.batch_wait(uuid) is
 'For how many seconds the run still waits for its batch; null where it waits for none.';
-revoke all on function engine.batch_wait(uuid) from public, anon, authenticated, service_role;
+
+create function engine.has_landed(p_run uuid, p_since timestamptz) returns boolean
+language sql
+volatile -- what has landed since the statement began counts
+security invoker
+set search_path = ''
+begin atomic
+    select
+        exists (
+            select from engine.batch_items as i
+            cross join engine.settings as s
+            where
+                i.run_id = p_run
+                and coalesce(i.ended_at, i.created_at + make_interval(secs => s.batch_wait_s))
+                between p_since and clock_timestamp()
+        );
+end;
+comment on function engine.has_landed(uuid, timestamptz) is
+'Whether a question of the run has been answered, or has waited long enough, since then.';
+revoke all on function engine.batch_wait(uuid), engine.has_landed(uuid, timestamptz)
+from public, anon, authenticated, service_role;
 
 create or replace function engine.defer_run(
     p_run uuid, p_worker text, p_fence bigint, p_after_s double precision, p_events jsonb
@@ -37,6 +57,7 @@ declare
     v_after_s double precision := greatest(coalesce(p_after_s, 1), 0.01);
     v_set engine.settings;
     v_spent_s double precision;
+    v_left_s double precision;
     v_batch_s double precision;
 begin
     if v_run.id is null then
@@ -47,15 +68,24 @@ begin
         return engine.release_run(p_run, p_worker, p_fence, p_events);
     end if;
     select s.* into strict v_set from engine.settings s;
-    v_batch_s := engine.batch_wait(p_run);
     -- Since this claim: each try takes its time as well.
     v_spent_s := greatest(0, v_set.run_ttl_s
-        - extract(epoch from v_run.expires_at - pg_catalog.clock_timestamp())) + v_after_s;
+        - extract(epoch from v_run.expires_at - pg_catalog.clock_timestamp()));
+    v_left_s := v_set.turn_wait_s - v_run.waited_s - v_spent_s;
+    if engine.has_landed(p_run, v_run.expires_at - pg_catalog.make_interval(secs => v_set.run_ttl_s)) then
+        v_batch_s := 0.01;
+    else
+        v_batch_s := engine.batch_wait(p_run);
+    end if;
     if v_batch_s is not null then
         v_after_s := v_batch_s;
         v_spent_s := 0;
-    elsif v_run.waited_s + v_spent_s > v_set.turn_wait_s then
+    elsif v_left_s <= 0 then
         return '{"state": "overdue"}'::jsonb;
+    else
+        -- NaN is more than any number.
+        v_after_s := least(v_after_s, v_left_s);
+        v_spent_s := v_spent_s + v_after_s;
     end if;
     perform engine.store_events(p_run, p_events);
     update engine.runs r
@@ -74,9 +104,10 @@ begin
 end
 $$;
 comment on function engine.defer_run(uuid, text, bigint, double precision, jsonb) is
-'{"state": deferred | overdue | stored | lost | gone}: the run is ready again in p_after_s seconds, or when
-the batch of its question is answered; failures stay as they are. Overdue: it has waited too long in all,
-and nothing was written. Stored: it was being cancelled, and has ended.';
+'{"state": deferred | overdue | stored | lost | gone}: the run is ready again in p_after_s seconds,
+and no later than it may wait; or when the batch of its question is answered, at once if it was
+since the claim. Failures stay as they are. Overdue: it has waited too long in all, and nothing was
+written. Stored: it was being cancelled, and has ended.';
 
 create or replace function engine.next_turn(p_requester text) returns timestamptz
 language sql

@@ -22,6 +22,7 @@ declare
     v_after_s double precision := greatest(coalesce(p_after_s, 1), 0.01);
     v_set engine.settings;
     v_spent_s double precision;
+    v_left_s double precision;
 begin
     if v_run.id is null then
         return '{"state": "gone"}'::jsonb;
@@ -34,9 +35,12 @@ begin
     -- Since this claim: each try takes its time as well.
     v_spent_s := greatest(0, v_set.run_ttl_s
         - extract(epoch from v_run.expires_at - pg_catalog.clock_timestamp()));
-    if v_run.waited_s + v_spent_s + v_after_s > v_set.turn_wait_s then
+    v_left_s := v_set.turn_wait_s - v_run.waited_s - v_spent_s;
+    if v_left_s <= 0 then
         return '{"state": "overdue"}'::jsonb;
     end if;
+    -- Who says that it is away for hours may be back sooner; NaN is more than any number.
+    v_after_s := least(v_after_s, 300, v_left_s);
     perform engine.store_events(p_run, p_events);
     update engine.runs r
     set status = 'ready', worker = null, lease_until = null,
@@ -52,9 +56,9 @@ begin
 end
 $$;
 comment on function engine.defer_run(uuid, text, bigint, double precision, jsonb) is
-'{"state": deferred | overdue | stored | lost | gone}: the run is ready again in p_after_s seconds;
-failures stay as they are. Overdue: it has waited too long in all, and nothing was written. Stored: it
-was being cancelled, and has ended.';
+'{"state": deferred | overdue | stored | lost | gone}: the run is ready again in p_after_s seconds,
+300 at most, and no later than it may wait; failures stay as they are. Overdue: it has waited too long in
+all, and nothing was written. Stored: it was being cancelled, and has ended.';
 
 create or replace function engine.next_turn(p_requester text) returns timestamptz
 language sql
@@ -82,4 +86,5 @@ comment on function engine.next_turn(text) is
 'Where the next run of this requester queues: now, or behind the last that is ready or running, but no
 more minutes ahead than there are such runs.';
 
+drop function engine.has_landed(uuid, timestamptz);
 drop function engine.batch_wait(uuid);

@@ -1,5 +1,9 @@
 """A run whose model is at its limit waits in the queue: no failure, no part of its time, not for ever."""
 
+import math
+
+import pytest
+
 from tests.support.chat import Chat
 from tests.support.worker import Claim, delta
 
@@ -35,7 +39,7 @@ async def test_the_time_to_live_begins_after_the_wait(chat: Chat) -> None:
     await chat.configure(run_ttl_s=60)
     claim = await chat.claimed()
 
-    await chat.worker.defer(claim, 600)
+    await chat.worker.defer(claim, 250)
 
     run = await chat.run(claim["run_id"])
     assert 59 < (run["expires_at"] - run["run_after"]).total_seconds() < 61
@@ -48,11 +52,34 @@ async def test_all_waits_of_a_run_together_have_an_end(chat: Chat) -> None:
     await chat.worker.defer(claim, 60)
     await chat.let_backoff_pass()
     claim = await chat.worker.claim_one()
+    # What is left is waited for, then asked once more.
+    assert await chat.worker.defer(claim, 60) == {"state": "deferred"}
+    assert 35 < await wait_s(chat, claim) <= 40
+    await chat.let_backoff_pass()
+    claim = await chat.worker.claim_one()
 
     assert await chat.worker.defer(claim, 60) == {"state": "overdue"}
 
     assert (await chat.run(claim["run_id"]))["status"] == "running"
-    assert await chat.worker.defer(claim, 30) == {"state": "deferred"}
+
+
+@pytest.mark.parametrize("after_s", [3601, 1e300, math.inf, math.nan])
+async def test_a_turn_that_is_too_far_ahead_is_asked_for_once_more_before_the_wait_is_over(
+    chat: Chat, after_s: float
+) -> None:
+    await chat.configure(turn_wait_s=1000)
+    claim = await chat.claimed()
+
+    assert await chat.worker.defer(claim, after_s) == {"state": "deferred"}
+
+    assert 900 < await wait_s(chat, claim) <= 1000
+    assert (await chat.run(claim["run_id"]))["waited_s"] <= 1000
+
+
+async def test_where_no_wait_is_allowed_there_is_none(chat: Chat) -> None:
+    await chat.configure(turn_wait_s=0)
+
+    assert await chat.worker.defer(await chat.claimed(), 0.01) == {"state": "overdue"}
 
 
 async def test_no_wait_stands_against_a_run_that_was_never_deferred(chat: Chat) -> None:
