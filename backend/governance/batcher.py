@@ -141,9 +141,13 @@ class Batcher:
             for item_id, answer in found.items()
             if item_id in batch["asked"]
         ]
+        left = 0
         for start in range(0, len(results), _AT_ONCE):
-            await self._land(batch, results[start : start + _AT_ONCE], is_last=False)
-        await self._land(batch, [], is_last=True)
+            left += await self._land(batch, results[start : start + _AT_ONCE], is_last=False)
+        if left or await self._land(batch, [], is_last=True):
+            # Somebody holds their runs just now.
+            await self._note(batch, None)
+            return
         _log.info(BATCH_LANDED, batch_id=batch["id"], items=len(results))
         await service.forget(batch["grouping"], batch["vendor_id"])
 
@@ -162,9 +166,10 @@ class Batcher:
 
     async def _land(
         self, batch: Mapping[str, Any], results: Sequence[Mapping[str, Any]], *, is_last: bool
-    ) -> None:
+    ) -> int:
+        """Return how many could not be stored just now."""
         arguments = {"p_batch": batch["id"], "p_results": results, "p_is_last": is_last}
-        await self._gateway.call("engine.land_batch", arguments)
+        return int((await self._gateway.call("engine.land_batch", arguments))["left"])
 
     async def _later(self, batch: Mapping[str, Any]) -> None:
         if batch["is_stale"]:

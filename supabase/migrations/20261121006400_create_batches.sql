@@ -63,7 +63,7 @@ Expired: it was not made, and the model is asked directly.';
 comment on column engine.batch_items.digest is
 'SHA-256 of what was asked: who claims the run again finds the question by it.';
 comment on column engine.batch_items.body is
-'The request as the provider takes it; empty once the answer is there.';
+'The request as the provider takes it; empty once it is known to have it, or nobody asks it any more.';
 create index batch_items_queued_idx on engine.batch_items (provider, grouping, created_at)
 where state = 'queued';
 create index batch_items_batch_id_idx on engine.batch_items (batch_id);

@@ -17,9 +17,22 @@ declare
     v_items uuid[];
 begin
     -- Nobody waits for these any more.
-    delete from engine.batch_items i using engine.runs r
-    where i.state = 'queued' and i.provider = p_provider and i.grouping = p_grouping
-    and r.id = i.run_id and r.ended_at is not null;
+    delete from engine.batch_items i using (
+        select o.id from engine.batch_items o inner join engine.runs r on r.id = o.run_id
+        where o.state = 'queued' and o.provider = p_provider and o.grouping = p_grouping
+        and r.ended_at is not null
+        for update of o skip locked) as old
+    where i.id = old.id;
+    -- Their runs have asked directly.
+    update engine.batch_items i
+    set state = 'expired', body = '', ended_at = pg_catalog.clock_timestamp()
+    from (
+        select o.id from engine.batch_items o, engine.settings s
+        where o.state = 'queued' and o.provider = p_provider and o.grouping = p_grouping
+        and o.created_at <= pg_catalog.clock_timestamp()
+            - pg_catalog.make_interval(secs => s.batch_wait_s)
+        for no key update of o skip locked) as old
+    where i.id = old.id;
     with candidate as materialized (
         select i.id, i.bytes, i.created_at from engine.batch_items i
         where i.state = 'queued' and i.provider = p_provider and i.grouping = p_grouping
@@ -46,7 +59,8 @@ begin
 end
 $$;
 comment on function engine.gather_batch(text, text) is
-'Up to 200 questions that wait for the same are one batch, of 16 MB at most.';
+'Up to 200 questions that wait for the same are one batch, of 16 MB at most; what has waited too long is
+expired.';
 
 create function engine.take_batches(
     p_holder text, p_providers text[], p_delay_s double precision, p_lease_s double precision
@@ -90,7 +104,7 @@ begin
         'state', t.state, 'is_first', t.attempts = 1,
         'created_s', extract(epoch from t.created_at),
         'is_stale', t.created_at < pg_catalog.clock_timestamp()
-            - pg_catalog.make_interval(secs => 2 * v_wait_s),
+            - pg_catalog.make_interval(secs => greatest(2 * v_wait_s, 172800)),
         'asked', (select pg_catalog.jsonb_agg(a.key) from pg_catalog.jsonb_object_keys(t.askers) as a (key)),
         'items', engine.describe_batch(t.id, t.state = 'submitting'),
         'others', (select coalesce(pg_catalog.jsonb_agg(o.vendor_id), '[]') from engine.batches o

@@ -26,7 +26,16 @@ begin atomic
         where
             b.id = p_batch and b.state <> 'ended'
             and (b.holder = p_holder or (b.vendor_id is null and p_vendor_id is not null))
-        returning b.id
+        returning b.id, b.vendor_id
+    ),
+
+    -- The provider has them.
+    emptied as (
+        update engine.batch_items as i set body = ''
+        from noted
+        where
+            i.batch_id = noted.id and i.state = 'sent' and i.body <> ''
+            and noted.vendor_id is not null
     )
 
     select
@@ -35,8 +44,8 @@ begin atomic
         );
 end;
 comment on function engine.note_batch(uuid, text, text, double precision) is
-'{"state": stored | lost}: the batch has this id at the provider, if one is given, and is looked at again
-in p_after_s seconds. Lost: it is another''s by now.';
+'{"state": stored | lost}: the batch has this id at the provider, if one is given, which has its questions
+then; and is looked at again in p_after_s seconds. Lost: it is another''s by now.';
 
 create function engine.bill_batch(p_batch uuid, p_results jsonb) returns void
 language sql
@@ -71,43 +80,57 @@ security definer -- the service has no rights on tables
 set search_path = ''
 as $$
 declare
-    v_items uuid[];
+    v_asked uuid[];
     v_runs uuid[];
+    v_items uuid[];
+    v_late uuid[];
     v_woken bigint;
 begin
-    select pg_catalog.array_agg(i.id), pg_catalog.array_agg(distinct i.run_id) into v_items, v_runs
-    from engine.batch_items i
+    -- Before its questions, as engine.note_batch does.
+    perform from engine.batches b where b.id = p_batch for no key update;
+    select pg_catalog.array_agg(i.id) into v_asked from engine.batch_items i
     where i.batch_id = p_batch and i.state = 'sent' and (p_is_last or i.id in (
         select (o.value ->> 'id')::uuid from pg_catalog.jsonb_array_elements(p_results) as o));
-    -- Who is giving such a run back just now looks for its answer when this is done.
-    perform from engine.runs r where r.id = any (v_runs) order by r.id for no key update;
-    perform engine.bill_batch(p_batch, p_results);
+    -- Who is giving such a run back just now looks for its answer when this is done. Who deletes several
+    -- holds one, and waits for another: nobody waits for them here.
+    select coalesce(pg_catalog.array_agg(h.id), '{}') into v_runs from (
+        select r.id from engine.runs r
+        where r.id in (select i.run_id from engine.batch_items i where i.id = any (v_asked))
+        for no key update skip locked) as h;
+    select coalesce(pg_catalog.array_agg(i.id) filter (where i.run_id = any (v_runs)), '{}'),
+        coalesce(pg_catalog.array_agg(i.id) filter (where i.run_id <> all (v_runs)), '{}')
+    into v_items, v_late
+    from engine.batch_items i where i.id = any (v_asked);
+    perform engine.bill_batch(p_batch, (
+        select coalesce(pg_catalog.jsonb_agg(o.value), '[]')
+        from pg_catalog.jsonb_array_elements(p_results) as o
+        where (o.value ->> 'id')::uuid <> all (v_late)));
     update engine.batch_items i
     set state = coalesce(o.value ->> 'state', 'expired'), answer = o.value -> 'answer', body = '',
         ended_at = pg_catalog.clock_timestamp()
     from engine.batch_items n left join pg_catalog.jsonb_array_elements(p_results) as o
         on n.id = (o.value ->> 'id')::uuid
     where i.id = n.id and n.id = any (v_items) and i.state = 'sent';
+    -- For one answer of several it looks, and waits on.
     update engine.runs r
     set run_after = pg_catalog.clock_timestamp(), turn_at = pg_catalog.clock_timestamp()
-    where r.id = any (v_runs) and r.status = 'ready' and r.run_after > pg_catalog.clock_timestamp()
-    and not exists (select from engine.batch_items w
-        where w.run_id = r.id and w.state in ('queued', 'sent'));
+    where r.id = any (v_runs) and r.status = 'ready' and r.run_after > pg_catalog.clock_timestamp();
     get diagnostics v_woken = row_count;
     if v_woken > 0 then
         perform engine.wake('run');
     end if;
-    if p_is_last then
+    if p_is_last and v_late = '{}' then
         update engine.batches b
         set state = 'ended', ended_at = pg_catalog.clock_timestamp(), holder = null, lease_until = null
         where b.id = p_batch and b.state <> 'ended';
     end if;
-    return pg_catalog.jsonb_build_object('woken', v_woken);
+    return pg_catalog.jsonb_build_object('woken', v_woken, 'left', pg_catalog.cardinality(v_late));
 end
 $$;
 comment on function engine.land_batch(uuid, jsonb, boolean) is
-'{"woken"}: results [{"id", "state": done | expired, "answer", "call"}] are stored and their runs ready.
-p_is_last: the batch has ended, and what has no answer is expired.';
+'{"woken", "left"}: results [{"id", "state": done | expired, "answer", "call"}] are stored and their runs
+ready, but for those left, whose runs somebody else holds just now: they are to be told again. p_is_last:
+the batch has ended unless some are left, and what has no answer is expired.';
 
 create function public.service_note_batch(
     p_batch uuid, p_holder text, p_vendor_id text, p_after_s double precision

@@ -30,7 +30,7 @@ security invoker
 set search_path = ''
 begin atomic
     select
-        exists (
+        exists(
             select from engine.batch_items as i
             cross join engine.settings as s
             where

@@ -1,5 +1,6 @@
 -- Purpose:   housekeeping forgets questions that are answered, and batches that have ended.
--- Guarantee: what is under way stays.
+-- Guarantee: what is under way stays, unless nobody has looked after it for two days and twice as long as
+--            a run may wait: no text stays for ever where its provider is no longer asked in batches.
 -- Caller:    engine.purge. Redefines engine.purge_calls (006350), as it was but for batches.
 
 set lock_timeout = '5s';
@@ -11,7 +12,35 @@ volatile
 security invoker
 set search_path = ''
 as $$
+declare
+    v_wait_s integer := (select s.batch_wait_s from engine.settings s);
+    v_old uuid[];
 begin
+    update engine.batch_items i
+    set state = 'expired', body = '', ended_at = pg_catalog.clock_timestamp()
+    from (
+        select o.id from engine.batch_items o
+        where o.state = 'queued' and o.created_at <= pg_catalog.clock_timestamp()
+            - pg_catalog.make_interval(secs => v_wait_s)
+        limit p_limit for no key update skip locked) as old
+    where i.id = old.id;
+    select pg_catalog.array_agg(o.id) into v_old from (
+        select b.id from engine.batches b
+        where b.state <> 'ended' and b.created_at < pg_catalog.clock_timestamp()
+            - pg_catalog.make_interval(secs => greatest(2 * v_wait_s, 172800))
+        and coalesce(b.lease_until <= pg_catalog.clock_timestamp(), true)
+        limit p_limit for no key update skip locked) as o;
+    update engine.batch_items i
+    set state = 'expired', body = '', ended_at = pg_catalog.clock_timestamp()
+    from (
+        select o.id from engine.batch_items o
+        where o.batch_id = any (v_old) and o.state = 'sent'
+        limit p_limit for no key update skip locked) as old
+    where i.id = old.id;
+    update engine.batches b
+    set state = 'ended', ended_at = pg_catalog.clock_timestamp(), holder = null, lease_until = null
+    where b.id = any (v_old) and not exists (
+        select from engine.batch_items i where i.batch_id = b.id and i.state = 'sent');
     -- While a batch is under way its questions stay: they say which one it is.
     delete from engine.batch_items i using (
         select o.id from engine.batch_items o inner join engine.runs r on r.id = o.run_id
@@ -27,7 +56,8 @@ begin
 end
 $$;
 comment on function engine.purge_batches(integer) is
-'Questions of runs that have ended are gone, and batches a week after their end.';
+'Questions of runs that have ended are gone, and batches a week after their end; a question that has waited
+too long is expired, and what was not answered for two days, or twice that wait, has ended.';
 revoke all on function engine.purge_batches(integer) from public, anon, authenticated, service_role;
 
 create or replace function engine.purge_calls(p_limit integer) returns integer

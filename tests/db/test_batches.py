@@ -13,6 +13,7 @@ from tests.support.usage import model_call
 from tests.support.worker import Claim
 
 DIGEST = "0" * 64
+_HOUR_S = 3600
 
 
 async def queue(chat: Chat, claim: Claim, **fields: Any) -> Any:
@@ -45,6 +46,21 @@ async def land(chat: Chat, batch: Any, *, is_last: bool = True, state: str = "do
     call = model_call(cost_usd="0.01") if answer else None
     results = [{"id": it, "state": state, "answer": answer, "call": call} for it in batch["asked"]]
     return await chat.worker.call("land_batch", batch["id"], results, is_last)
+
+
+async def age(chat: Chat, seconds: float) -> None:
+    """All questions and batches are older by so much, and nobody looks after them."""
+    for table in ("batches", "batch_items"):
+        await chat.admin.execute(
+            f"update engine.{table} set created_at = created_at - make_interval(secs => $1)",
+            seconds,
+        )
+    await chat.admin.execute("update engine.batches set lease_until = null, looks_at = now()")
+
+
+async def items(chat: Chat) -> list[tuple[str, str]]:
+    rows = await chat.admin.fetch("select state, body from engine.batch_items order by created_at")
+    return [(row["state"], row["body"]) for row in rows]
 
 
 async def wait_s(chat: Chat, claim: Claim) -> float:
@@ -175,8 +191,8 @@ async def test_an_answer_is_stored_billed_and_wakes_its_run_and_told_twice_it_is
     claim, batch = await sent(chat)
     await chat.worker.defer(claim, None)
 
-    assert await land(chat, batch) == {"woken": 1}
-    assert await land(chat, batch) == {"woken": 0}
+    assert await land(chat, batch) == {"woken": 1, "left": 0}
+    assert await land(chat, batch) == {"woken": 0, "left": 0}
 
     (found,) = await chat.worker.call("find_batched", claim["run_id"], DIGEST)
     assert (found["state"], found["answer"]["state"]) == ("done", "succeeded")
@@ -247,7 +263,10 @@ async def test_what_the_batch_did_not_answer_is_expired(chat: Chat) -> None:
     claim, batch = await sent(chat)
     await chat.worker.defer(claim, None)
 
-    assert await chat.worker.call("land_batch", batch["id"], [], True) == {"woken": 1}
+    assert await chat.worker.call("land_batch", batch["id"], [], True) == {
+        "woken": 1,
+        "left": 0,
+    }
 
     assert (await queue(chat, claim))["state"] == "expired"
     assert await chat.admin.fetchval("select count(*) from engine.model_calls") == 0
@@ -307,3 +326,127 @@ async def test_an_answer_to_nobodys_question_is_no_call(chat: Chat) -> None:
     await chat.worker.call("land_batch", batch["id"], [stray], False)
 
     assert await chat.admin.fetchval("select count(*) from engine.model_calls") == 0
+
+
+async def test_an_answer_is_not_slept_through_while_an_older_question_hangs(chat: Chat) -> None:
+    claim, _ = await sent(chat)
+    await age(chat, 30 * _HOUR_S)
+    await queue(chat, claim, digest="1" * 64)
+    (old,), (new,) = await take(chat), await take(chat)
+    assert old["created_s"] < new["created_s"]
+    await chat.worker.defer(claim, None)
+    assert await wait_s(chat, claim) > _HOUR_S
+
+    assert (await land(chat, new))["woken"] == 1
+
+    assert await wait_s(chat, claim) <= 0
+
+
+async def test_the_words_are_not_kept_once_the_provider_has_them(chat: Chat) -> None:
+    _, batch = await sent(chat)
+    await chat.worker.call("note_batch", batch["id"], "one", None, 0.0)
+    assert await items(chat) == [("sent", "{}")]
+    (batch,) = await take(chat)
+
+    await chat.worker.call("note_batch", batch["id"], "one", "batch_1", 0.0)
+
+    assert await items(chat) == [("sent", "")]
+    (again,) = await take(chat)
+    assert (again["items"][0]["bytes"], again["items"][0]["body"]) == (2, None)
+
+
+@pytest.mark.parametrize(
+    ("batch_wait_s", "hours", "is_stale"),
+    [(60, 47, False), (60, 49, True), (90_000, 49, False), (90_000, 51, True)],
+)
+async def test_a_batch_is_given_up_after_two_days_and_twice_the_wait_whoever_serves_it(
+    chat: Chat, batch_wait_s: int, hours: int, *, is_stale: bool
+) -> None:
+    await chat.configure(batch_wait_s=batch_wait_s)
+    await sent(chat)
+    await age(chat, hours * _HOUR_S)
+    (batch,) = await take(chat)
+    assert batch["is_stale"] == is_stale
+    await chat.worker.call("purge", 1000)
+    # Somebody looks after it just now.
+    assert await items(chat) == [("sent", "{}")]
+    await age(chat, 0)
+
+    await chat.worker.call("purge", 1000)
+
+    assert await items(chat) == [("expired", "") if is_stale else ("sent", "{}")]
+    state = await chat.admin.fetchval("select state from engine.batches")
+    assert (state == "ended") == is_stale
+
+
+@pytest.mark.parametrize("gives_up", ["take_batches", "purge"])
+async def test_a_question_that_nobody_waits_for_any_more_is_not_sent(
+    chat: Chat, gives_up: str
+) -> None:
+    claim = await chat.claimed()
+    await queue(chat, claim)
+    await age(chat, 26 * _HOUR_S)
+    await queue(chat, claim, digest="1" * 64)
+
+    if gives_up == "purge":
+        await chat.worker.call("purge", 1000)
+    else:
+        (batch,) = await take(chat)
+        assert len(batch["items"]) == 1
+
+    (old, new) = await items(chat)
+    assert old == ("expired", "")
+    assert new == ("queued" if gives_up == "purge" else "sent", "{}")
+
+
+async def test_whoever_deletes_several_sessions_at_once_is_not_stopped_by_their_answers(
+    chat: Chat,
+) -> None:
+    claims = [await chat.claimed() for _ in range(2)]
+    for claim in claims:
+        await queue(chat, claim)
+    (batch,) = await take(chat)
+    deleting = await chat.line().open()
+    transaction = deleting.transaction()
+    await transaction.start()
+    delete = "delete from public.chat_sessions where id = $1"
+    await deleting.execute(delete, claims[0]["session_id"])
+
+    # The other's is stored at once.
+    assert await land(chat, batch) == {"woken": 0, "left": 1}
+    assert sorted(await items(chat)) == [("done", ""), ("sent", "{}")]
+    assert await chat.admin.fetchval("select state from engine.batches") == "submitting"
+    assert await chat.admin.fetchval("select count(*) from engine.model_calls") == 1
+    await deleting.execute(delete, claims[1]["session_id"])
+    await transaction.commit()
+
+    assert await land(chat, batch) == {"woken": 0, "left": 0}
+    assert await chat.admin.fetchval("select state from engine.batches") == "ended"
+    assert await chat.admin.fetchval("select count(*) from engine.model_calls") == 2
+
+
+async def test_an_answer_whose_run_is_held_lands_when_it_is_told_again(chat: Chat) -> None:
+    claim, batch = await sent(chat)
+    holding = await chat.line().open()
+    async with holding.transaction():
+        await holding.execute("select from engine.runs where id = $1 for update", claim["run_id"])
+        assert (await land(chat, batch, is_last=False))["left"] == 1
+        assert (await land(chat, batch))["left"] == 1
+
+    assert (await land(chat, batch))["left"] == 0
+
+    assert await items(chat) == [("done", "")]
+
+
+async def test_nobody_waits_for_a_question_that_is_being_deleted(chat: Chat) -> None:
+    claim = await chat.claimed()
+    await queue(chat, claim)
+    await chat.worker.finish(claim)
+    holding = await chat.line().open()
+    async with holding.transaction():
+        await holding.execute("select from engine.batch_items for update")
+        assert await take(chat) == []
+        await chat.worker.call("purge", 1000)
+
+    assert await take(chat) == []
+    assert await items(chat) == []
