@@ -71,11 +71,14 @@ create table engine.budget_reservations (
     run_id uuid,
     tokens bigint not null check (tokens >= 0),
     usd numeric check (usd >= 0),
-    expires_at timestamptz not null
+    expires_at timestamptz not null,
+    in_batch boolean not null default false
 ) with (autovacuum_vacuum_scale_factor = 0.05);
 comment on table engine.budget_reservations is
 'What calls that are under way may cost at most, by estimate: one row for each run. Gone when the call
 is recorded; void when its run has ended, or after a while.';
+comment on column engine.budget_reservations.in_batch is
+'Its question waits for a batch: it costs as much whatever becomes of the run.';
 create index budget_reservations_run_id_idx on engine.budget_reservations (run_id);
 create index budget_reservations_user_id_idx on engine.budget_reservations (user_id);
 create index budget_reservations_org_id_idx on engine.budget_reservations (org_id)

@@ -47,7 +47,8 @@ begin atomic
             u.run_id,
             u.tokens,
             u.usd,
-            u.expires_at
+            u.expires_at,
+            u.in_batch
         from engine.budget_reservations as u
         where u.user_id = p_user and exists (select from rule as r where r.scope = 'user')
         union all
@@ -57,7 +58,8 @@ begin atomic
             g.run_id,
             g.tokens,
             g.usd,
-            g.expires_at
+            g.expires_at,
+            g.in_batch
         from engine.budget_reservations as g
         where g.org_id = p_org and exists (select from rule as r where r.scope = 'organisation')
         union all
@@ -67,7 +69,8 @@ begin atomic
             a.run_id,
             a.tokens,
             a.usd,
-            a.expires_at
+            a.expires_at,
+            a.in_batch
         from engine.budget_reservations as a
         where a.assistant_id = p_assistant and exists (select from rule as r where r.scope = 'assistant')
     ),
@@ -82,10 +85,13 @@ begin atomic
             p_with_reserved
             and o.expires_at > clock_timestamp()
             and o.id is distinct from p_own
-            -- A run that waits for its turn, or has ended, asks nobody just now.
-            and not exists (
-                select from engine.runs as idle
-                where idle.id = o.run_id and idle.status not in ('running', 'cancelling')
+            -- A run that waits for its turn, or has ended, asks nobody just now, but for a batch.
+            and (
+                o.in_batch
+                or not exists (
+                    select from engine.runs as idle
+                    where idle.id = o.run_id and idle.status not in ('running', 'cancelling')
+                )
             )
         group by o.scope
     ),

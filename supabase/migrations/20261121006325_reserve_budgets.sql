@@ -47,7 +47,8 @@ begin
             0, 0, v_call.output_tokens), v_call.cost_usd),
         pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => v_call.held_s))
     on conflict (id) do update set
-        tokens = excluded.tokens, usd = excluded.usd, expires_at = excluded.expires_at;
+        tokens = excluded.tokens, usd = excluded.usd, expires_at = excluded.expires_at,
+        in_batch = false;
     return coalesce(v_found, pg_catalog.jsonb_build_object('state', 'free'));
 end
 $$;

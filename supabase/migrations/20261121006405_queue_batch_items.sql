@@ -55,12 +55,38 @@ begin
     select o.value into v_found
     from pg_catalog.jsonb_array_elements(engine.find_batched(v_item.run_id, v_item.digest)) as o
     where o.value ->> 'provider' = v_item.provider and o.value ->> 'model' = v_item.model;
+    if v_found ->> 'state' = 'waiting' then
+        update engine.budget_reservations b
+        set in_batch = true, expires_at = greatest(b.expires_at, pg_catalog.clock_timestamp()
+            + pg_catalog.make_interval(secs => s.batch_wait_s))
+        from engine.settings s
+        where b.run_id = v_item.run_id;
+    end if;
     return coalesce(v_found, '{"state": "gone"}');
 end
 $$;
 comment on function engine.queue_batched(jsonb) is
 '{"state": waiting | done | expired | gone, "answer"}: the question {"run_id", "digest", "provider",
-"model", "grouping", "body"} of a run that goes on waits for a batch, unless it was asked before.';
+"model", "grouping", "body"} of a run that goes on waits for a batch, unless it was asked before. What is reserved for it is held
+until then.';
+
+create function engine.free_unsent() returns trigger
+language plpgsql
+security definer -- writes what no role may
+set search_path = ''
+as $$
+begin
+    delete from engine.budget_reservations b using gone g
+    where g.state = 'queued' and b.run_id = g.run_id and b.in_batch;
+    return null;
+end
+$$;
+comment on function engine.free_unsent() is
+'Trigger: what is not sent costs nothing.';
+create trigger free_unsent after delete on engine.batch_items
+referencing old table as gone
+for each statement execute function engine.free_unsent();
+revoke all on function engine.free_unsent() from public, anon, authenticated, service_role;
 
 create function public.service_find_batched(p_run uuid, p_digest text) returns jsonb
 language sql

@@ -111,6 +111,12 @@ begin
     from engine.batch_items n left join pg_catalog.jsonb_array_elements(p_results) as o
         on n.id = (o.value ->> 'id')::uuid
     where i.id = n.id and n.id = any (v_items) and i.state = 'sent';
+    -- Also where the run is gone.
+    delete from engine.budget_reservations r
+    using engine.batches b, pg_catalog.jsonb_each(b.askers) as a
+    where b.id = p_batch and r.run_id = (a.value ->> 'run_id')::uuid and r.in_batch
+    and not exists (select from engine.batch_items w
+        where w.run_id = r.run_id and w.state in ('queued', 'sent'));
     -- For one answer of several it looks, and waits on.
     update engine.runs r
     set run_after = pg_catalog.clock_timestamp(), turn_at = pg_catalog.clock_timestamp()

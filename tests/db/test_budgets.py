@@ -7,10 +7,12 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from tests.db.test_batches import age, land, queue, take
 from tests.support.chat import DEMO_ASSISTANT, Chat
 from tests.support.identities import ADA, BOB, SERVICE, user
 from tests.support.refusals import refused
 from tests.support.usage import model_call
+from tests.support.worker import Claim
 
 CHEAP = "openai:gpt-6-luna"
 MEMBER = user("user_2nia", org_id="org_1")
@@ -221,6 +223,86 @@ async def test_a_run_that_waits_for_its_turn_holds_nothing(chat: Chat) -> None:
     assert await state(chat, user_id=BOB.sub) == "hard"
 
     await chat.worker.defer(claim, 1000)
+
+    assert await state(chat, user_id=BOB.sub) == "free"
+
+
+async def waits_for_a_batch(chat: Chat, **fields: Any) -> Claim:
+    """Return a run whose question waits for a batch, and all that may be spent is reserved for it."""
+    await allow(chat, "assistant", str(DEMO_ASSISTANT), hard_tokens=100)
+    claim = await chat.claimed()
+    assert await state(chat, run_id=claim["run_id"], **fields) == "free"
+    await queue(chat, claim)
+    await chat.worker.defer(claim, None)
+    return claim
+
+
+async def test_runs_that_wait_for_batches_hold_what_they_may_cost_for_as_long_as_that_takes(
+    chat: Chat,
+) -> None:
+    await chat.configure(batch_wait_s=7200)
+    claim = await waits_for_a_batch(chat)
+    assert await state(chat, user_id=BOB.sub) == "hard"
+    (batch,) = await take(chat)
+    assert await state(chat, user_id=BOB.sub) == "hard"
+    sql = "select extract(epoch from expires_at - now()) from engine.budget_reservations"
+    assert 7100 < await chat.admin.fetchval(sql) <= 7200
+
+    # Asked again, and as good as sent: it costs the same when nobody waits any more.
+    await chat.ada.cancel(claim["run_id"])
+    assert await state(chat, user_id=BOB.sub) == "hard"
+    await land(chat, batch, state="expired")
+
+    assert await state(chat, user_id=BOB.sub) == "free"
+
+
+async def test_what_was_answered_is_spent_and_not_held_as_well(chat: Chat) -> None:
+    await waits_for_a_batch(chat)
+    (batch,) = await take(chat)
+
+    await land(chat, batch)
+
+    assert await chat.admin.fetchval("select count(*) from engine.budget_reservations") == 0
+
+
+async def test_what_is_not_sent_costs_nothing(chat: Chat) -> None:
+    claim = await waits_for_a_batch(chat)
+
+    await chat.ada.delete("chat_sessions", claim["session_id"])
+
+    assert await state(chat, user_id=BOB.sub) == "free"
+
+
+async def test_what_was_sent_for_somebody_who_is_gone_is_held_until_it_lands(chat: Chat) -> None:
+    claim = await waits_for_a_batch(chat)
+    (batch,) = await take(chat)
+    await chat.ada.delete("chat_sessions", claim["session_id"])
+    assert await state(chat, user_id=BOB.sub) == "hard"
+
+    await land(chat, batch, state="expired")
+
+    assert await state(chat, user_id=BOB.sub) == "free"
+
+
+async def test_what_is_still_in_another_batch_is_held_when_one_lands(chat: Chat) -> None:
+    claim = await waits_for_a_batch(chat)
+    (batch,) = await take(chat)
+    await queue(chat, claim, digest="1" * 64)
+
+    await land(chat, batch, state="expired")
+
+    assert await state(chat, user_id=BOB.sub) == "hard"
+
+
+async def test_asked_directly_after_all_a_run_holds_as_any_other(chat: Chat) -> None:
+    claim = await waits_for_a_batch(chat)
+    await age(chat, 26 * 3600)
+    await chat.let_backoff_pass()
+    claim = await chat.worker.claim_one()
+    assert await state(chat, run_id=claim["run_id"]) == "free"
+    assert (await queue(chat, claim))["state"] == "expired"
+
+    await chat.worker.defer(claim, 60)
 
     assert await state(chat, user_id=BOB.sub) == "free"
 
