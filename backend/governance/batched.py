@@ -1,6 +1,6 @@
 """What may wait is asked in a batch: the run gives its slot back, and finds the answer when it is there.
 
-A question is known by its run and by what it asks, so that whoever claims the run again finds it.
+A question is known by its run and its place there, so that whoever claims the run again finds it.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -33,8 +33,12 @@ _log = structlog.get_logger()
 
 def may_wait(request: ModelRequest) -> bool:
     """Return whether a run asks that wants its answer cheap rather than soon."""
-    asker = request.asker
-    return request.options.service == "batch" and bool(asker and asker.run_id)
+    return request.options.service == "batch" and _has_place(request)
+
+
+def may_have_waited(request: ModelRequest) -> bool:
+    """Return whether the question may be in a batch, whatever its assistant says by now."""
+    return may_wait(request) or (request.attempt > 1 and _has_place(request))
 
 
 class Landed:
@@ -64,7 +68,7 @@ class Landed:
         Raises:
             ModelPending: It has not come yet.
         """
-        landed = await self._landed(request) if may_wait(request) else None
+        landed = await self._landed(request) if may_have_waited(request) else None
         if landed is not None:
             for event in landed:
                 yield event
@@ -177,6 +181,10 @@ class Batched:
             # are left out where it is asked directly.
             if not (error.retryable or any(turn.kept for turn in request.messages)):
                 raise
+
+
+def _has_place(request: ModelRequest) -> bool:
+    return bool(request.place and _run_of(request))
 
 
 def _run_of(request: ModelRequest) -> str | None:

@@ -43,13 +43,12 @@ def embedding_key(model: str, text: str) -> Key:
 
 
 def question_key(request: ModelRequest) -> Key:
-    """Return the key of what a run asks, whichever model answers it and whatever tools it is offered.
+    """Return the key of a question among those of its run, whatever it says and whoever answers it.
 
-    What a budget or a provider of tools has changed since does not make it another question.
+    It is made anew at each claim: an edited assistant, a budget, a file that cannot be had or a
+    server of tools that is gone does not make it another question.
     """
-    asked = replace(request.options, cache=None, service="default", fallback_models=())
-    kept = [message.kept for message in request.messages]
-    return _hash("question", request.instructions, asked, request.messages, kept)
+    return _hash("question", request.place)
 
 
 def result_key(tool: str, arguments: JsonObject, asker: Asker) -> Key:

@@ -29,6 +29,9 @@ class ModelRequest:
     """How often the run was claimed, this time included."""
     asker: Asker | None = None
     """None: the operator's own question, which nobody's limits concern."""
+    place: str = ""
+    """Of the question among those of its run, whatever it says by now; empty: its answer is asked
+    for once more where it is lost."""
     stands_in: bool = False
     """Another model is asked than the one that the options were written for: what it does not take
     is left out."""

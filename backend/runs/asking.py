@@ -69,7 +69,10 @@ class Asking:
             harder = cut_harder(request.messages)
             if harder is None or not run.is_silent:
                 raise
-            return await self._heard(run, replace(request, messages=harder.messages()))
+            shorter = replace(
+                request, messages=harder.messages(), place=f"{request.place}, shorter"
+            )
+            return await self._heard(run, shorter)
 
     async def _heard(self, run: LiveRun, request: ModelRequest) -> ModelReply:
         return await run.until_stopped(self._hear(run, request))

@@ -64,6 +64,7 @@ class Questions:
             options=options,
             attempt=self.run.claim.fence,
             asker=self._asker,
+            place=f"round {turns.rounds}",
             when_cut=self.run.spend,
         )
 

@@ -9,7 +9,13 @@ from backend.domain.asker import Asker
 from backend.domain.ids import CallId
 from backend.domain.messages import Image, Message, Reasoning, Text, ToolCall, ToolResult
 from backend.domain.options import JsonAnswer, Options
-from backend.governance.keys import embedding_key, owner_of, response_key, result_key
+from backend.governance.keys import (
+    embedding_key,
+    owner_of,
+    question_key,
+    response_key,
+    result_key,
+)
 from tests.models.asking import COIN, DICE, ask, said
 
 BASE = ask("Hello", said("assistant", "Hi"), "How?", model="openai:a", tools=(DICE,))
@@ -66,6 +72,14 @@ def test_what_may_change_the_answer_changes_the_key(changes: dict[str, Any]) -> 
 )
 def test_what_changes_no_answer_changes_no_key(changes: dict[str, Any]) -> None:
     assert response_key(replace(BASE, **changes), "user:a") == response_key(BASE, "user:a")
+
+
+def test_a_question_of_a_run_is_known_by_its_place_whatever_it_says_by_now() -> None:
+    one = replace(BASE, place="round 0")
+    edited = replace(one, instructions="Be brief.", tools=(), **messages(Image(url="1")))
+
+    assert question_key(edited) == question_key(one)
+    assert len({question_key(replace(one, place=it)) for it in ("round 0", "round 1", "x")}) == 3
 
 
 def test_the_order_in_which_an_object_was_written_is_nothing() -> None:
