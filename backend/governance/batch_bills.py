@@ -14,6 +14,7 @@ from backend.ports.ledger import COMPLETED
 from backend.ports.models import Finished, ModelEvent, ModelRequest
 
 _BYTES_PER_TOKEN = 3.5
+_LONGEST_NAME = 200
 _NOTHING = Finished("stop", Usage())
 
 
@@ -53,7 +54,8 @@ class BatchBills:
             final = await _end_of(self._services[provider].decode(answer, ModelRequest(asked, ())))
         except AssistantsError as error:
             outcome = error.code
-        usage, model = final.usage, final.model or asked
+        usage = final.usage
+        model = final.model if 0 < len(final.model) <= _LONGEST_NAME else asked
         counted = usage.input_tokens + usage.output_tokens > 0
         is_estimated = answer.state == "succeeded" and not counted
         if is_estimated:

@@ -11,14 +11,22 @@ from typing import Any
 
 import structlog
 
-from backend.errors import AssistantsError, ModelNotFound, ModelRefused
+from backend.errors import (
+    AssistantsError,
+    DatabaseRejected,
+    InputInvalid,
+    ModelNotFound,
+    ModelRefused,
+)
 from backend.governance.batch_bills import BatchBills
 from backend.ports.batches import BatchAnswer, BatchService, Sought
 from backend.ports.clock import Clock
 from backend.ports.gateway import Gateway
 from backend.telemetry.names import (
+    BATCH_ANSWER_REFUSED,
     BATCH_FAILED,
     BATCH_FOUND,
+    BATCH_GONE,
     BATCH_LANDED,
     BATCH_REFUSED,
     BATCH_SUBMITTED,
@@ -30,6 +38,8 @@ _CALL_S = 240.0
 _SKEW_S = 900.0
 """The provider's clock may differ so much from the database's."""
 _AT_ONCE = 20
+_MISSED_BEFORE_GONE = 5
+"""Looks at a batch that find nothing, before it is believed to be gone."""
 _log = structlog.get_logger()
 
 
@@ -73,6 +83,7 @@ class Batcher:
         self._pace = pace
         self._clock = clock
         self._holder = clock.new_id()
+        self._missed: dict[str, int] = {}
 
     async def step(self) -> None:
         """What is due now has moved on."""
@@ -128,10 +139,7 @@ class Batcher:
 
     async def _collect(self, batch: Mapping[str, Any]) -> None:
         service = self._services[batch["provider"]]
-        try:
-            found = await service.collect(batch["grouping"], batch["vendor_id"])
-        except ModelNotFound:
-            found = {}
+        found = await self._found(batch)
         if found is None:
             await self._later(batch)
             return
@@ -143,13 +151,27 @@ class Batcher:
         ]
         left = 0
         for start in range(0, len(results), _AT_ONCE):
-            left += await self._land(batch, results[start : start + _AT_ONCE], is_last=False)
+            left += await self._land_some(batch, results[start : start + _AT_ONCE])
         if left or await self._land(batch, [], is_last=True):
             # Somebody holds their runs just now.
             await self._note(batch, None)
             return
         _log.info(BATCH_LANDED, batch_id=batch["id"], items=len(results))
         await service.forget(batch["grouping"], batch["vendor_id"])
+
+    async def _found(self, batch: Mapping[str, Any]) -> dict[str, BatchAnswer] | None:
+        service = self._services[batch["provider"]]
+        try:
+            found = await service.collect(batch["grouping"], batch["vendor_id"])
+        except ModelNotFound:
+            # A provider may know nothing of it for a moment, and what it has made is paid.
+            self._missed[batch["id"]] = self._missed.get(batch["id"], 0) + 1
+            if self._missed[batch["id"]] < _MISSED_BEFORE_GONE:
+                raise
+            _log.warning(BATCH_GONE, batch_id=batch["id"], provider=batch["provider"])
+            found = {}
+        self._missed.pop(batch["id"], None)
+        return found
 
     async def _result(
         self,
@@ -163,6 +185,28 @@ class Batcher:
         call = await self._bills.call(batch["provider"], batch["grouping"], item, answer)
         told = {"state": answer.state, "body": answer.body}
         return {"id": item_id, "state": "done", "answer": told, "call": call}
+
+    async def _land_some(
+        self, batch: Mapping[str, Any], results: Sequence[Mapping[str, Any]]
+    ) -> int:
+        """Return how many could not be stored; one that is refused takes no other with it."""
+        try:
+            return await self._land(batch, results, is_last=False)
+        except (DatabaseRejected, InputInvalid):
+            return sum([await self._land_one(batch, result) for result in results])
+
+    async def _land_one(self, batch: Mapping[str, Any], result: Mapping[str, Any]) -> int:
+        # What it said is worth more than its bill; without either its model is asked directly.
+        unbilled = {**result, "call": None}
+        unmade = {**unbilled, "state": "expired", "answer": None}
+        for tried in (result, unbilled, unmade):
+            try:
+                return await self._land(batch, [tried], is_last=False)
+            except (DatabaseRejected, InputInvalid) as error:
+                _log.error(
+                    BATCH_ANSWER_REFUSED, batch_id=batch["id"], item=result["id"], code=error.code
+                )
+        return 1
 
     async def _land(
         self, batch: Mapping[str, Any], results: Sequence[Mapping[str, Any]], *, is_last: bool

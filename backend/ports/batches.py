@@ -85,6 +85,9 @@ class BatchService(Protocol):
         """Return all answers by the ids of their questions, or none while there are more to come.
 
         A question that has no answer was not made.
+
+        Raises:
+            ModelNotFound: The provider has no such batch, says the account that made it.
         """
         ...
 

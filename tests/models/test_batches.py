@@ -129,17 +129,50 @@ async def test_while_a_batch_of_anthropics_may_be_ours_that_is_undecided(
     accounts: Accounts, unreliable: Unreliable
 ) -> None:
     batches = batches_at(accounts, unreliable.url_of("anthropic"), "anthropic")
-    grouping, vendor_id = await submit(batches, "anthropic", "ours", "a", "b", "c")
+    grouping, vendor_id = await submit(batches, "anthropic", "ours", "u", "v", "w")
 
     with pytest.raises(BatchUndecided):
-        await batches.find(Sought("ours", grouping, frozenset("abc"), 0.0, frozenset()))
-    # One that we know, one of another size, and one of before are not it.
+        await batches.find(Sought("ours", grouping, frozenset("uvw"), 0.0, frozenset()))
+    # One that we know, one that is larger, and one of before are not it.
     for sought in (
-        Sought("ours", grouping, frozenset("abc"), 0.0, frozenset({vendor_id})),
-        Sought("ours", grouping, frozenset("abcdefg"), 0.0, frozenset()),
-        Sought("ours", grouping, frozenset("abc"), 9e9, frozenset()),
+        Sought("ours", grouping, frozenset("uvw"), 0.0, frozenset({vendor_id})),
+        Sought("ours", grouping, frozenset("uv"), 0.0, frozenset()),
+        Sought("ours", grouping, frozenset("uvw"), 9e9, frozenset()),
     ):
         assert await batches.find(sought) is None
+
+
+async def test_a_batch_of_anthropics_is_found_though_some_of_its_runs_were_deleted_before(
+    accounts: Accounts, unreliable: Unreliable
+) -> None:
+    batches = batches_at(accounts, unreliable.url_of("anthropic"), "anthropic")
+    grouping, vendor_id = await submit(batches, "anthropic", "ours", "left1", "left2")
+    await answers(batches, grouping, vendor_id)
+
+    asked = frozenset({"left1", "left2", "gone"})
+    assert await batches.find(Sought("ours", grouping, asked, 0.0, frozenset())) == vendor_id
+
+
+async def test_a_key_that_was_replaced_says_nothing_about_a_batch(
+    accounts: Accounts, server: Control, name: str
+) -> None:
+    encoded = await batches_at(accounts, server.url_of(name), name, "one").encode(question(name))
+    batches = batches_at(accounts, server.url_of(name), name, "two")
+
+    with pytest.raises(ModelUnavailable):
+        await batches.collect(encoded.grouping, "batch_of_nobody")
+
+
+@pytest.mark.parametrize("vendor_id", ["", " ", "a\nb", "x" * 201])
+@pytest.mark.parametrize("name", ["anthropic", "mistral"])
+async def test_an_id_that_is_none_is_no_batch(
+    accounts: Accounts, canned: Canned, name: str, vendor_id: str
+) -> None:
+    canned.will_send(200, {"id": vendor_id, "type": "message_batch"})
+    batches = batches_at(accounts, canned.url_of(name), name)
+
+    with pytest.raises(ModelUnavailable):
+        await submit(batches, name, "ours", "a")
 
 
 async def test_a_batch_that_is_not_there_is_not_found(

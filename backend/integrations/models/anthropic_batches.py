@@ -11,6 +11,7 @@ from pydantic_ai.messages import ModelResponse
 
 from backend.errors import BatchUndecided
 from backend.integrations.models.anthropic import Anthropic
+from backend.integrations.models.batch_lines import read_lines
 from backend.integrations.models.openai_batches import request_of, result_of
 from backend.integrations.models.questions import Question
 from backend.ports.batches import BatchAnswer, Sought
@@ -59,24 +60,29 @@ class AnthropicBatches:
         """Return the id of the batch that has answered our questions.
 
         Raises:
-            BatchUndecided: One that is as old and as large has no answers yet.
+            BatchUndecided: One that is as old and no larger has no answers yet.
         """
         is_undecided = False
         async for batch in self._recent(key, sought):
             if batch.processing_status != _ENDED:
                 is_undecided = True
-            elif any(it in sought.item_ids for it, _ in await self._answers(key, batch.id)):
+            elif sought.item_ids & (await self.answers(key, batch)).keys():
                 return batch.id
         if is_undecided:
-            raise BatchUndecided("A batch of this size has not ended yet.")
+            raise BatchUndecided("A batch that may be this one has not ended yet.")
         return None
 
-    async def collect(self, key: str, vendor_id: str) -> dict[str, BatchAnswer] | None:
-        """Return its results."""
+    async def ended(self, key: str, vendor_id: str) -> BetaMessageBatch | None:
+        """Return the batch."""
         batch = await self._client(key).beta.messages.batches.retrieve(vendor_id)
-        if batch.processing_status != _ENDED:
-            return None
-        return dict(await self._answers(key, vendor_id))
+        return batch if batch.processing_status == _ENDED else None
+
+    async def answers(self, key: str, batch: BetaMessageBatch) -> dict[str, BatchAnswer]:
+        """Return its results."""
+        # Its client follows the address in the answer, past a server that stands in between.
+        path = f"/v1/messages/batches/{batch.id}/results?beta=true"
+        found = await self._client(key).get(path, cast_to=httpx2.Response)
+        return read_lines(found.text, _answer)
 
     async def forget(self, key: str, vendor_id: str) -> None:
         """It is deleted."""
@@ -87,18 +93,13 @@ class AnthropicBatches:
             if batch.created_at.timestamp() < sought.since_s:
                 return
             counts = batch.request_counts.model_dump().values()
-            if batch.id not in sought.others and sum(counts) == len(sought.item_ids):
+            # Fewer, where some of them were gone when it was made.
+            if batch.id not in sought.others and sum(counts) <= len(sought.item_ids):
                 yield batch
 
-    async def _answers(self, key: str, vendor_id: str) -> list[tuple[str, BatchAnswer]]:
-        # Its client follows the address in the answer, past a server that stands in between.
-        path = f"/v1/messages/batches/{vendor_id}/results?beta=true"
-        found = await self._client(key).get(path, cast_to=httpx2.Response)
-        lines = (json.loads(line) for line in found.text.split("\n") if line.strip())
-        return [(str(line["custom_id"]), _answer(line["result"])) for line in lines]
 
-
-def _answer(result: Mapping[str, Any]) -> BatchAnswer:
+def _answer(line: Any) -> BatchAnswer:
+    result = line["result"]
     if result["type"] in _ANSWERED:
         return BatchAnswer(result["type"], json.dumps(result))
     return BatchAnswer("expired")

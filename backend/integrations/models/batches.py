@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -27,6 +28,7 @@ BATCH_CALL_FAILED = "batch.call_failed"
 _TRIED_AGAIN = frozenset({408, 409, 425})
 _MISSING = 404
 _TOO_MANY = 429
+_VENDOR_ID = re.compile(r"[!-~]{1,200}")
 T = TypeVar("T")
 _log = structlog.get_logger()
 
@@ -54,8 +56,12 @@ class BatchWire(Protocol):
         """Return the id of a batch that was made before, if it was."""
         ...
 
-    async def collect(self, key: str, vendor_id: str) -> dict[str, BatchAnswer] | None:
-        """Return all answers, or none before the batch has ended."""
+    async def ended(self, key: str, vendor_id: str) -> Any | None:
+        """Return the batch as the vendor describes it, or none before it has ended."""
+        ...
+
+    async def answers(self, key: str, batch: Any) -> dict[str, BatchAnswer]:
+        """Return all answers of a batch that has ended."""
         ...
 
     async def forget(self, key: str, vendor_id: str) -> None:
@@ -110,17 +116,30 @@ class HostedBatches:
     async def submit(self, batch_id: str, grouping: str, items: Sequence[tuple[str, str]]) -> str:
         """Return the vendor's id of the batch."""
         key, common = await self._key_of(grouping)
-        return await self._told(self._wire.submit(key, batch_id, common, items))
+        return _checked(await self._told(self._wire.submit(key, batch_id, common, items)))
 
     async def find(self, sought: Sought) -> str | None:
         """Return the vendor's id of a batch that was made before, if it was."""
         key, _ = await self._key_of(sought.grouping)
-        return await self._told(self._wire.find(key, sought))
+        found = await self._told(self._wire.find(key, sought))
+        return None if found is None else _checked(found)
 
     async def collect(self, grouping: str, vendor_id: str) -> dict[str, BatchAnswer] | None:
         """Return all answers, or none before the batch has ended."""
-        key, _ = await self._key_of(grouping)
-        return await self._told(self._wire.collect(key, vendor_id))
+        key, common = await self._key_of(grouping)
+        try:
+            ended = await self._told(self._wire.ended(key, vendor_id))
+        except ModelNotFound:
+            if _hash(key) == common["key"]:
+                raise
+            # Of another account, perhaps.
+            raise ModelUnavailable("The key that the batch was made with is gone.") from None
+        if ended is None:
+            return None
+        try:
+            return await self._told(self._wire.answers(key, ended))
+        except ModelNotFound:
+            raise ModelUnavailable("A batch has ended, but its answers are not there.") from None
 
     async def forget(self, grouping: str, vendor_id: str) -> None:
         """What can be deleted is deleted; what cannot, expires there."""
@@ -144,6 +163,13 @@ class HostedBatches:
             traits = traits_of(error) | {"status": _status_of(error)}
             _log.warning(BATCH_CALL_FAILED, provider=self._prefix, code=meaning.code, **traits)
             raise meaning from None
+
+
+def _checked(vendor_id: str) -> str:
+    """Return the id, as it is kept and stands in addresses."""
+    if not _VENDOR_ID.fullmatch(vendor_id):
+        raise ModelUnavailable("The provider gives its batch an id that is none.")
+    return vendor_id
 
 
 def _meaning_of(error: Exception) -> AssistantsError:

@@ -13,7 +13,7 @@ from mistralai.client.errors import MistralError
 from pydantic_ai.direct import model_request
 from pydantic_ai.messages import ModelResponse
 
-from backend.integrations.models.batch_lines import read_answer, read_lines
+from backend.integrations.models.batch_lines import read_all, read_answer, read_lines
 from backend.integrations.models.mistral import Mistral
 from backend.integrations.models.questions import Question
 from backend.ports.batches import BatchAnswer, Sought
@@ -85,15 +85,17 @@ class MistralBatches:
                 return None
             page += 1
 
-    async def collect(self, key: str, vendor_id: str) -> dict[str, BatchAnswer] | None:
+    async def ended(self, key: str, vendor_id: str) -> Mapping[str, Any] | None:
+        """Return the job."""
+        job: Mapping[str, Any] = await self._job(key, vendor_id)
+        return None if job["status"] in _UNDER_WAY else job
+
+    async def answers(self, key: str, batch: Mapping[str, Any]) -> dict[str, BatchAnswer]:
         """Return what stands in the job itself, or in its files."""
-        job = await self._job(key, vendor_id)
-        if job["status"] in _UNDER_WAY:
-            return None
-        found = dict(map(read_answer, job.get("outputs") or ()))
-        for file_id in _files_of(job):
+        found = read_all(batch.get("outputs") or (), read_answer)
+        for file_id in _files_of(batch):
             content = await self._call(key, "GET", f"/v1/files/{file_id}/content")
-            found |= read_lines(content.text)
+            found |= read_lines(content.text, read_answer)
         return found
 
     async def forget(self, key: str, vendor_id: str) -> None:

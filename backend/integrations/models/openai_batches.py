@@ -10,7 +10,7 @@ from openai.types import Batch
 from pydantic_ai.messages import ModelResponse
 from pydantic_ai.models.batch import BatchRequest, BatchResult
 
-from backend.integrations.models.batch_lines import read_lines
+from backend.integrations.models.batch_lines import read_answer, read_lines
 from backend.integrations.models.openai import OpenAI
 from backend.integrations.models.questions import Question
 from backend.ports.batches import BatchAnswer, Sought
@@ -80,15 +80,17 @@ class OpenAIBatches:
                 break
         return None
 
-    async def collect(self, key: str, vendor_id: str) -> dict[str, BatchAnswer] | None:
+    async def ended(self, key: str, vendor_id: str) -> Batch | None:
+        """Return the batch."""
+        batch = await self._client(key).batches.retrieve(vendor_id)
+        return batch if batch.status in _ENDED else None
+
+    async def answers(self, key: str, batch: Batch) -> dict[str, BatchAnswer]:
         """Return what stands in the files of answers and of errors."""
         client = self._client(key)
-        batch = await client.batches.retrieve(vendor_id)
-        if batch.status not in _ENDED:
-            return None
         found: dict[str, BatchAnswer] = {}
         for file_id in _answers_of(batch):
-            found |= read_lines((await client.files.content(file_id)).text)
+            found |= read_lines((await client.files.content(file_id)).text, read_answer)
         return found
 
     async def forget(self, key: str, vendor_id: str) -> None:

@@ -45,6 +45,8 @@ _REASONS: dict[FinishReason, StopReason] = {
 _REFUSAL = -1
 _NAME = re.compile(r"[!-~]{1,200}")
 _PIECE = 200
+_MOST_TOKENS = 1_000_000_000
+"""Of one call; no model has ever read or written so many."""
 
 
 async def events_of(response: StreamedResponse, memory: Memory) -> AsyncGenerator[ModelEvent, None]:
@@ -104,15 +106,20 @@ def _last_of(whole: ModelResponse, words: Words, memory: Memory) -> Iterator[Mod
 
 
 def usage_of(usage: RequestUsage) -> Usage:
-    """Return the counts; what the provider did not report is 0."""
+    """Return the counts; what the provider did not report, or cannot have counted, is 0."""
+    thought = usage.output_reasoning_tokens or usage.details.get("reasoning_tokens", 0)
     return Usage(
-        input_tokens=usage.input_tokens,
-        cached_tokens=usage.cache_read_tokens,
-        cache_write_tokens=usage.cache_write_tokens,
-        output_tokens=usage.output_tokens,
+        input_tokens=_counted(usage.input_tokens),
+        cached_tokens=_counted(usage.cache_read_tokens),
+        cache_write_tokens=_counted(usage.cache_write_tokens),
+        output_tokens=_counted(usage.output_tokens),
         # Where it stands depends on the vendor.
-        reasoning_tokens=usage.output_reasoning_tokens or usage.details.get("reasoning_tokens", 0),
+        reasoning_tokens=_counted(thought),
     )
+
+
+def _counted(tokens: int) -> int:
+    return tokens if 0 <= tokens <= _MOST_TOKENS else 0
 
 
 def _said(event: ModelResponseStreamEvent, words: Words) -> Iterator[ModelEvent]:
