@@ -16,6 +16,7 @@ from backend.errors import (
     DatabaseRejected,
     InputInvalid,
     ModelNotFound,
+    ModelRateLimited,
     ModelRefused,
 )
 from backend.governance.batch_bills import BatchBills
@@ -40,6 +41,8 @@ _SKEW_S = 900.0
 _AT_ONCE = 20
 _MISSED_BEFORE_GONE = 5
 """Looks at a batch that find nothing, before it is believed to be gone."""
+_UNMADE = ""
+"""Noted for an id: there is no batch for certain, so nobody need search for it."""
 _log = structlog.get_logger()
 
 
@@ -110,7 +113,7 @@ class Batcher:
                     await self._collect(batch)
         except (AssistantsError, TimeoutError) as error:
             code = error.code if isinstance(error, AssistantsError) else "timed_out"
-            _log.warning(BATCH_FAILED, batch_id=batch["id"], provider=batch["provider"], code=code)
+            _warn(batch, code)
             # Perhaps it was sent: who takes it next finds out.
             await self._later(batch)
 
@@ -118,7 +121,12 @@ class Batcher:
         service, event = self._services[batch["provider"]], BATCH_FOUND
         vendor_id = None if batch["is_first"] else await service.find(_sought(batch))
         if vendor_id is None:
-            vendor_id, event = await self._made(batch), BATCH_SUBMITTED
+            try:
+                vendor_id, event = await self._made(batch), BATCH_SUBMITTED
+            except ModelRateLimited as error:
+                _warn(batch, error.code)
+                await self._later(batch, _UNMADE)
+                return
         if vendor_id is None:
             await self._land(batch, [], is_last=True)
             return
@@ -215,12 +223,12 @@ class Batcher:
         arguments = {"p_batch": batch["id"], "p_results": results, "p_is_last": is_last}
         return int((await self._gateway.call("engine.land_batch", arguments))["left"])
 
-    async def _later(self, batch: Mapping[str, Any]) -> None:
+    async def _later(self, batch: Mapping[str, Any], vendor_id: str | None = None) -> None:
         if batch["is_stale"]:
             # Its runs have been asked directly long ago.
             await self._land(batch, [], is_last=True)
         else:
-            await self._note(batch, None)
+            await self._note(batch, vendor_id)
 
     async def _note(self, batch: Mapping[str, Any], vendor_id: str | None) -> None:
         arguments = {
@@ -230,6 +238,10 @@ class Batcher:
             "p_after_s": self._pace.poll_s * (0.9 + 0.2 * self._clock.random()),
         }
         await self._gateway.call("engine.note_batch", arguments)
+
+
+def _warn(batch: Mapping[str, Any], code: str) -> None:
+    _log.warning(BATCH_FAILED, batch_id=batch["id"], provider=batch["provider"], code=code)
 
 
 def _sought(batch: Mapping[str, Any]) -> Sought:

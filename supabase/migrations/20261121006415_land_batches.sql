@@ -18,14 +18,17 @@ begin atomic
     with noted as (
         update engine.batches as b
         set
-            vendor_id = coalesce(b.vendor_id, p_vendor_id),
-            state = case when coalesce(b.vendor_id, p_vendor_id) is null then b.state else 'open' end,
+            vendor_id = coalesce(b.vendor_id, nullif(p_vendor_id, '')),
+            state = case
+                when coalesce(b.vendor_id, nullif(p_vendor_id, '')) is null then b.state else 'open'
+            end,
+            attempts = case when p_vendor_id = '' then 0 else b.attempts end,
             looks_at = clock_timestamp() + make_interval(secs => p_after_s),
             holder = null,
             lease_until = null
         where
             b.id = p_batch and b.state <> 'ended'
-            and (b.holder = p_holder or (b.vendor_id is null and p_vendor_id is not null))
+            and (b.holder = p_holder or (b.vendor_id is null and p_vendor_id <> ''))
         returning b.id, b.vendor_id
     ),
 
@@ -45,7 +48,8 @@ begin atomic
 end;
 comment on function engine.note_batch(uuid, text, text, double precision) is
 '{"state": stored | lost}: the batch has this id at the provider, if one is given, which has its questions
-then; and is looked at again in p_after_s seconds. Lost: it is another''s by now.';
+then; and is looked at again in p_after_s seconds. Lost: it is another''s by now. An empty id: there is no
+such batch for certain, and who takes it next sends it without a search.';
 
 create function engine.bill_batch(p_batch uuid, p_results jsonb) returns void
 language sql

@@ -71,6 +71,30 @@ async def test_a_batch_that_is_refused_is_asked_directly(scene: BatchScene) -> N
     await scene.assert_sound()
 
 
+@PROVIDERS
+async def test_a_batch_that_certainly_was_not_made_is_sent_again_without_a_search(
+    scene: BatchScene, provider: str
+) -> None:
+    relay = await scene.use(provider)
+    left = [429, 429]
+
+    def limit(method: str, path: str, status: int, body: bytes) -> tuple[int, bytes]:
+        is_batch = (method, path) == ("POST", CREATE[provider])
+        return (left.pop(), b"{}") if is_batch and left else (status, body)
+
+    relay.changes.append(limit)
+    session = await scene.ask(QUESTION)
+    scene.work()
+    await scene.until_idle()
+
+    assert (await scene.answer_of(session))[1:] == (None, "completed")
+    assert await scene.items() == ["done"]
+    # Among a stranger's batches of this size, Anthropic's could not be told for hours.
+    assert relay.count("GET", CREATE[provider]) == 0
+    assert relay.count("POST", CREATE[provider]) == 3
+    await scene.assert_sound()
+
+
 async def test_a_refused_question_is_asked_of_another_model_where_the_row_names_one(
     scene: BatchScene,
 ) -> None:

@@ -129,6 +129,23 @@ async def test_whoever_takes_a_batch_after_another_knows_that_it_may_have_been_s
     assert len(again["items"]) == 1
 
 
+async def test_a_batch_that_certainly_was_not_made_is_sent_as_if_for_the_first_time(
+    chat: Chat,
+) -> None:
+    _, batch = await sent(chat)
+    await chat.admin.execute("update engine.batches set lease_until = clock_timestamp()")
+    await take(chat, "two")
+
+    # Whose lease has run out knows nothing of what the next has sent.
+    unmade = [batch["id"], "one", "", 0.0]
+    assert await chat.worker.call("note_batch", *unmade) == {"state": "lost"}
+    unmade[1] = "two"
+    assert await chat.worker.call("note_batch", *unmade) == {"state": "stored"}
+
+    (again,) = await take(chat, "three")
+    assert (again["is_first"], again["state"], again["vendor_id"]) == (True, "submitting", None)
+
+
 async def test_a_late_worker_that_knows_the_id_is_heard_and_no_other(chat: Chat) -> None:
     _, batch = await sent(chat)
     await chat.admin.execute("update engine.batches set lease_until = clock_timestamp()")
