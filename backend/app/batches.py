@@ -54,15 +54,12 @@ async def batching(
     prices: Prices,
     clock: Clock,
 ) -> AsyncIterator[None]:
-    """Send batches and land their answers meanwhile."""
-    if not services:
-        yield
-        return
+    """Send batches and land their answers meanwhile; no provider waits for another."""
     bills = BatchBills(services, prices, settings.model_batch_price)
     pace = BatchPace(settings.model_batch_delay_s, settings.model_batch_poll_s)
-    batcher = Batcher(gateway, services, bills, pace, clock)
-    task = asyncio.create_task(repeat(batcher.step, clock, name="batches"))
+    batchers = [Batcher(gateway, {it: services[it]}, bills, pace, clock) for it in services]
+    tasks = [asyncio.create_task(repeat(it.step, clock, name="batches")) for it in batchers]
     try:
         yield
     finally:
-        await end([task])
+        await end(tasks)

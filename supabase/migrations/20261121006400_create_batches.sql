@@ -61,7 +61,7 @@ comment on table engine.batch_items is
 'One question of a run, and its answer. Done: the provider has answered, if only by an error.
 Expired: it was not made, and the model is asked directly.';
 comment on column engine.batch_items.digest is
-'SHA-256 of what was asked: who claims the run again finds the question by it.';
+'SHA-256 of its place in the run: who claims the run again finds the question by it.';
 comment on column engine.batch_items.body is
 'The request as the provider takes it; empty once it is known to have it, or nobody asks it any more.';
 create index batch_items_queued_idx on engine.batch_items (provider, grouping, created_at)

@@ -71,6 +71,24 @@ async def test_a_batch_that_is_refused_is_asked_directly(scene: BatchScene) -> N
     await scene.assert_sound()
 
 
+async def test_a_provider_that_hangs_holds_up_no_other(scene: BatchScene) -> None:
+    hanging = await scene.use("anthropic")
+    hanging.hold("before", "POST", CREATE["anthropic"])
+    await scene.ask(QUESTION)
+    scene.used.add("mistral")
+    worker = scene.work()
+    await hanging.reached.wait()
+
+    await scene.use("mistral")
+    session = await scene.ask(QUESTION)
+    await scene.until_count("status = 'completed'")
+
+    assert (await scene.answer_of(session))[1:] == (None, "completed")
+    assert worker.is_alive
+    hanging.let_go()
+    await scene.until_idle()
+
+
 @PROVIDERS
 async def test_a_batch_that_certainly_was_not_made_is_sent_again_without_a_search(
     scene: BatchScene, provider: str
