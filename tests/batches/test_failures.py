@@ -145,6 +145,32 @@ async def test_a_cancelled_run_that_waits_to_be_sent_is_not_sent(scene: BatchSce
     await scene.assert_sound()
 
 
+async def test_what_the_provider_keeps_is_not_deleted_before_each_answer_is_stored(
+    scene: BatchScene,
+) -> None:
+    relay = await scene.use("mistral")
+    session = await scene.ask(QUESTION)
+    scene.work(MODEL_BATCH_POLL_S="1")
+    await scene.until_batch("open")
+    (run,) = await scene.chat.runs(session)
+    holding = await scene.chat.line().open()
+    async with holding.transaction():
+        await holding.execute("select from engine.runs where id = $1 for update", run["id"])
+
+        async def read_twice() -> bool:
+            return sum(path.endswith("/content") for _, path in relay.seen) >= 2
+
+        await until(read_twice, 30)
+        assert await scene.items() == ["sent"]
+        assert not any(method == "DELETE" for method, _ in relay.seen)
+    await scene.until_idle()
+
+    assert not relay.count("POST", "/v1/chat/completions")
+    assert len(await scene.calls()) == 1
+    assert (await scene.answer_of(session))[1:] == (None, "completed")
+    await scene.assert_sound()
+
+
 @pytest.mark.parametrize("gone", ["cancelled", "deleted"])
 async def test_an_answer_that_nobody_waits_for_is_paid_by_who_asked(
     scene: BatchScene, gone: str
