@@ -162,7 +162,7 @@ class Batcher:
             left += await self._land_some(batch, results[start : start + _AT_ONCE])
         if left or await self._land(batch, [], is_last=True):
             # Somebody holds their runs just now.
-            await self._note(batch, None)
+            await self._later(batch)
             return
         _log.info(BATCH_LANDED, batch_id=batch["id"], items=len(results))
         await service.forget(batch["grouping"], batch["vendor_id"])
