@@ -39,8 +39,8 @@ begin
     if v_left_s <= 0 then
         return '{"state": "overdue"}'::jsonb;
     end if;
-    -- Who says that it is away for hours may be back sooner; NaN is more than any number.
-    v_after_s := least(v_after_s, 300, v_left_s);
+    -- NaN is more than any number.
+    v_after_s := least(v_after_s, v_left_s);
     perform engine.store_events(p_run, p_events);
     update engine.runs r
     set status = 'ready', worker = null, lease_until = null,
@@ -57,7 +57,7 @@ end
 $$;
 comment on function engine.defer_run(uuid, text, bigint, double precision, jsonb) is
 '{"state": deferred | overdue | stored | lost | gone}: the run is ready again in p_after_s seconds,
-300 at most, and no later than it may wait; failures stay as they are. Overdue: it has waited too long in
+and no later than it may wait; failures stay as they are. Overdue: it has waited too long in
 all, and nothing was written. Stored: it was being cancelled, and has ended.';
 
 create or replace function engine.next_turn(p_requester text) returns timestamptz
