@@ -43,12 +43,19 @@ def work(settings: Settings) -> None:
 
 
 async def work_with(settings: Settings, models: Models) -> None:
-    """Answer messages with these models until a signal comes."""
-    async with _showing_life(settings), open_worker(settings, models) as worker:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, worker.stop)
-        await worker.run()
+    """Answer messages with these models until a signal comes, also before there is a worker."""
+    if opening := asyncio.current_task():
+        _on_signal(opening.cancel)
+    with suppress(asyncio.CancelledError):
+        async with _showing_life(settings), open_worker(settings, models) as worker:
+            _on_signal(worker.stop)
+            await worker.run()
+
+
+def _on_signal(callback: Callable[[], object]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, callback)
 
 
 @asynccontextmanager

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -42,6 +44,29 @@ async def parts_of(size: int) -> AsyncIterator[bytes]:
 def limited(counter: Counter, **limits: Any) -> Any:
     """Return the service with these limits on bodies."""
     return service(counter.routes, limits=ServiceLimits(body=BodyLimits(**limits)))
+
+
+async def answer_while_dripping(port: int, head: bytes) -> bytes:
+    """Return what comes to somebody who goes on sending, also where that resets the connection."""
+    loop = asyncio.get_running_loop()
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.setblocking(False)
+        await loop.sock_sendall(connection, head)
+        answering = asyncio.create_task(_until_closed(connection))
+        while not answering.done():
+            with suppress(ConnectionError):
+                await loop.sock_sendall(connection, b"x")
+            await asyncio.wait([answering], timeout=0.02)
+        return answering.result()
+
+
+async def _until_closed(connection: socket.socket) -> bytes:
+    loop = asyncio.get_running_loop()
+    answer = bytearray()
+    with suppress(ConnectionResetError):
+        while part := await loop.sock_recv(connection, 65_536):
+            answer += part
+    return bytes(answer)
 
 
 def error_of(answer: bytes) -> Any:
@@ -89,15 +114,11 @@ async def test_the_limit_itself_is_allowed(size: int, status: int, chunked: bool
 async def test_a_body_that_drips_is_refused_in_time() -> None:
     counter = Counter()
     async with running(limited(counter, arrival_s=0.3)) as it:
-        reader, writer = await it.connect()
-        writer.write(b"POST /count HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n")
-        answering = asyncio.create_task(reader.read())
-        while not answering.done():
-            writer.write(b"x")
-            await asyncio.wait([answering], timeout=0.02)
-        writer.close()
-    assert answering.result().startswith(b"HTTP/1.1 408 ")
-    assert error_of(answering.result())["code"] == "request_timeout"
+        answer = await answer_while_dripping(
+            it.port, b"POST /count HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n"
+        )
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert error_of(answer)["code"] == "request_timeout"
     assert counter.called == 0
 
 

