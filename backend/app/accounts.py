@@ -113,6 +113,7 @@ def open_provider(
     Raises:
         SettingsInvalid: Its keys cannot be had.
     """
+    # The vendors' SDKs: seconds of CPU, for workers alone.
     from backend.integrations.models.connections import Patience, open_pool  # noqa: PLC0415
     from backend.integrations.models.hosted import HostedProvider  # noqa: PLC0415
     from backend.integrations.models.keys import KeyRing  # noqa: PLC0415
@@ -152,6 +153,7 @@ def _compatible(settings: Settings) -> Iterator[tuple[str, Account]]:
 
 
 def _keys(prefix: str, account: Account, clock: Clock) -> "Keys":
+    # With what `open_provider` imports, and as late.
     from backend.integrations.models import keys as kinds  # noqa: PLC0415
     from backend.integrations.models.vault_keys import VaultKeys  # noqa: PLC0415
 

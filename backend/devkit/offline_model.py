@@ -36,12 +36,11 @@ from backend.ports.models import (
     Embeddings,
     Finished,
     ModelEvent,
-    ModelReply,
     ModelRequest,
     TextDelta,
     ToolCallMade,
 )
-from backend.ports.replies import collect
+from backend.ports.replies import Streamed
 
 DIMENSIONS = 256
 _NOTICE = "This is offline:demo, a deterministic stand-in and no language model."
@@ -50,7 +49,7 @@ _LONGEST_MS = 2_000
 _WORDS_BETWEEN_YIELDS = 32
 
 
-class OfflineModel:
+class OfflineModel(Streamed):
     """Serves `offline:demo`."""
 
     def __init__(self, clock: Clock, *, trials: bool = False) -> None:
@@ -63,10 +62,6 @@ class OfflineModel:
         """
         self._clock = clock
         self._trials = trials
-
-    async def generate(self, request: ModelRequest) -> ModelReply:
-        """Return the whole answer at once."""
-        return await collect(self.stream(request))
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """Yield the answer word by word, then its tool calls, Finished last."""
@@ -118,8 +113,8 @@ class OfflineModel:
         self,
         texts: Sequence[str],
         *,
-        model: str,  # noqa: ARG002
-        asker: Asker | None = None,  # noqa: ARG002
+        model: str,  # noqa: ARG002 - as the port says
+        asker: Asker | None = None,  # noqa: ARG002 - as the port says
     ) -> Embeddings:
         """Return bags of words, hashed: texts that share words are near each other."""
         tokens = sum(_tokens(text) for text in texts)

@@ -20,10 +20,9 @@ from backend.ports.models import (
     Finished,
     LLMProvider,
     ModelEvent,
-    ModelReply,
     ModelRequest,
 )
-from backend.ports.replies import collect
+from backend.ports.replies import Streamed, collect
 from backend.telemetry.names import BATCH_ANSWER_SPOILT
 
 _LARGEST_BYTES = 4 * 1024 * 1024
@@ -41,7 +40,7 @@ def may_have_waited(request: ModelRequest) -> bool:
     return may_wait(request) or (request.attempt > 1 and _has_place(request))
 
 
-class Landed:
+class Landed(Streamed):
     """Gives answers that have come in a batch, whatever budgets and caches would say by now."""
 
     def __init__(
@@ -57,10 +56,6 @@ class Landed:
         self._provider = provider
         self._services = services
         self._gateway = gateway
-
-    async def generate(self, request: ModelRequest) -> ModelReply:
-        """Return the whole answer at once."""
-        return await collect(self.stream(request))
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """Yield the answer, all at once where it came in a batch.
@@ -113,7 +108,7 @@ class Landed:
         return [_of_model(event, model) for event in told] if is_whole else []
 
 
-class Batched:
+class Batched(Streamed):
     """One provider, whose models are asked in batches where a run may wait."""
 
     def __init__(
@@ -131,10 +126,6 @@ class Batched:
         self._prefix = prefix
         self._service = service
         self._gateway = gateway
-
-    async def generate(self, request: ModelRequest) -> ModelReply:
-        """Return the whole answer at once."""
-        return await collect(self.stream(request))
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """Yield the answer of a question that cannot wait, or that no batch has answered.

@@ -1,7 +1,8 @@
 """Sends questions that wait in batches, and lands their answers.
 
-Each worker has one for each provider. Whoever takes a batch looks after it alone, for as long as the lease is; whoever
-takes it next knows whether it may have been sent, and then searches for it before it sends anything.
+Each worker has one for each provider. Whoever takes a batch looks after it alone, for as long as the
+lease is; whoever takes it next knows whether it may have been sent, and then searches for it before it
+sends anything.
 """
 
 import asyncio

@@ -15,8 +15,8 @@ from backend.governance.estimates import input_bound
 from backend.governance.prices import Prices
 from backend.ports.clock import Clock
 from backend.ports.gateway import Gateway
-from backend.ports.models import Embeddings, LLMProvider, ModelEvent, ModelReply, ModelRequest
-from backend.ports.replies import collect
+from backend.ports.models import Embeddings, LLMProvider, ModelEvent, ModelRequest
+from backend.ports.replies import Streamed
 
 BUDGET_EXCEEDED = "budget.exceeded"
 BUDGET_SPARED = "budget.spared"
@@ -28,7 +28,7 @@ _NONE_S = 5.0
 _log = structlog.get_logger()
 
 
-class Budgeted:
+class Budgeted(Streamed):
     """Asks the database before each call, which reserves what the call may cost."""
 
     def __init__(
@@ -47,10 +47,6 @@ class Budgeted:
         self._prices = prices
         self._clock = clock
         self._asks_at = 0.0
-
-    async def generate(self, request: ModelRequest) -> ModelReply:
-        """Return the whole answer at once."""
-        return await collect(self.stream(request))
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """Yield the answer, of a cheaper model perhaps.

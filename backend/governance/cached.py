@@ -21,17 +21,16 @@ from backend.ports.models import (
     Finished,
     LLMProvider,
     ModelEvent,
-    ModelReply,
     ModelRequest,
 )
-from backend.ports.replies import collect
+from backend.ports.replies import Streamed
 
 RESPONSE_REPLAYED = "response.replayed"
 _AT_ONCE = 500
 _log = structlog.get_logger()
 
 
-class Cached:
+class Cached(Streamed):
     """Asks the provider behind it only for what no cache has."""
 
     def __init__(self, provider: LLMProvider, caches: Caches, ledger: Ledger, clock: Clock) -> None:
@@ -48,10 +47,6 @@ class Cached:
         self._ledger = ledger
         self._clock = clock
         self._work = SharedWork("responses", caches, clock)
-
-    async def generate(self, request: ModelRequest) -> ModelReply:
-        """Return the whole answer at once."""
-        return await collect(self.stream(request))
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """Yield the answer, as it is made or as it was made before; then its usage is zero."""

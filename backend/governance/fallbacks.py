@@ -20,25 +20,20 @@ from backend.ports.models import (
     Finished,
     ModelCatalogue,
     ModelEvent,
-    ModelReply,
     ModelRequest,
 )
-from backend.ports.replies import collect
+from backend.ports.replies import Streamed
 from backend.telemetry.names import MODEL_FELL_BACK
 
 _log = structlog.get_logger()
 _OF_MODEL = (ModelUnavailable, ModelStreamTruncated, ModelNotFound, ModelRefused)
 
 
-class Fallbacks:
+class Fallbacks(Streamed):
     """Finds who serves a model, by its whole id, and who else may answer."""
 
     def __init__(self, catalogue: ModelCatalogue) -> None:
         self._catalogue = catalogue
-
-    async def generate(self, request: ModelRequest) -> ModelReply:
-        """Return the whole answer at once."""
-        return await collect(self.stream(request))
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """Yield the answer of the first model that gives one; Finished says which.

@@ -11,22 +11,17 @@ from backend.ports.models import (
     Finished,
     LLMProvider,
     ModelEvent,
-    ModelReply,
     ModelRequest,
 )
-from backend.ports.replies import collect
+from backend.ports.replies import Streamed
 
 
-class Guarded:
+class Guarded(Streamed):
     """Asks the provider as long as it seems to be well."""
 
     def __init__(self, provider: LLMProvider, breaker: Breaker) -> None:
         self._provider = provider
         self._breaker = breaker
-
-    async def generate(self, request: ModelRequest) -> ModelReply:
-        """Return the whole answer at once."""
-        return await collect(self.stream(request))
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """Yield the answer.

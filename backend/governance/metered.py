@@ -24,10 +24,9 @@ from backend.ports.models import (
     Finished,
     LLMProvider,
     ModelEvent,
-    ModelReply,
     ModelRequest,
 )
-from backend.ports.replies import collect
+from backend.ports.replies import Streamed
 
 _CUT = "model_stream_truncated"
 
@@ -41,7 +40,7 @@ class Billing:
     clock: Clock
 
 
-class Metered:
+class Metered(Streamed):
     """Records one call for each time that its provider is asked, however that ends.
 
     A call that waits for its turn at a limit of ours is none.
@@ -61,10 +60,6 @@ class Metered:
         self._provider = provider
         self._prefix = prefix
         self._billing = billing
-
-    async def generate(self, request: ModelRequest) -> ModelReply:
-        """Return the whole answer at once."""
-        return await collect(self.stream(request))
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """Yield the answer; its call is recorded before Finished, or before what is raised."""

@@ -17,8 +17,8 @@ from backend.errors import (
     ModelUnavailable,
 )
 from backend.ports.clock import Clock
-from backend.ports.models import Embeddings, LLMProvider, ModelEvent, ModelReply, ModelRequest
-from backend.ports.replies import collect
+from backend.ports.models import Embeddings, LLMProvider, ModelEvent, ModelRequest
+from backend.ports.replies import Streamed
 from backend.telemetry.names import MODEL_RETRIED
 
 _log = structlog.get_logger()
@@ -37,17 +37,13 @@ class RetryLimits:
     limit_s: float = 2.0
 
 
-class Retried:
+class Retried(Streamed):
     """Tries a few times within a few seconds; longer waits give the slot back."""
 
     def __init__(self, provider: LLMProvider, clock: Clock, limits: RetryLimits) -> None:
         self._provider = provider
         self._clock = clock
         self._limits = limits
-
-    async def generate(self, request: ModelRequest) -> ModelReply:
-        """Return the whole answer at once."""
-        return await collect(self.stream(request))
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """Yield the answer; once it has begun nothing is tried again."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from backend.domain.asker import Asker
 from backend.errors import ModelTimedOut
-from backend.ports.models import Embeddings, LLMProvider, ModelEvent, ModelReply, ModelRequest
-from backend.ports.replies import collect
+from backend.ports.models import Embeddings, LLMProvider, ModelEvent, ModelRequest
+from backend.ports.replies import Streamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +20,12 @@ class CallPatience:
     whole_s: float = 600.0
 
 
-class Timed:
+class Timed(Streamed):
     """Ends calls that take too long."""
 
     def __init__(self, provider: LLMProvider, patience: CallPatience) -> None:
         self._provider = provider
         self._patience = patience
-
-    async def generate(self, request: ModelRequest) -> ModelReply:
-        """Return the whole answer at once."""
-        return await collect(self.stream(request))
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """Yield the answer.

@@ -2,14 +2,16 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from backend.errors import ModelStreamTruncated
 from backend.ports.models import (
     Discarded,
     Finished,
+    LLMProvider,
     ModelEvent,
     ModelReply,
+    ModelRequest,
     TextDelta,
     ToolCallMade,
 )
@@ -66,3 +68,11 @@ async def collect(stream: AsyncGenerator[ModelEvent, None]) -> ModelReply:
         async for event in events:
             reply.hear(event)
     return reply.whole()
+
+
+class Streamed(LLMProvider, Protocol):
+    """A provider whose whole answer is what it would have streamed."""
+
+    async def generate(self, request: ModelRequest) -> ModelReply:
+        """Return the whole answer at once."""
+        return await collect(self.stream(request))

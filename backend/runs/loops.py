@@ -35,7 +35,7 @@ async def repeat(
         try:
             await step()
             failures = 0
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - as follows
             # A worker outlives its database, and a defect in one step must not end the others.
             code = error.code if isinstance(error, AssistantsError) else "internal_error"
             keys = {**describe(error), **explain(error)}

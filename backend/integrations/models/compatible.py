@@ -56,7 +56,7 @@ class Compatible:
         """Return the model that is asked, with this key."""
         return OpenAIChatModel(request.model, provider=self._account(key), profile=_PROFILE)
 
-    def lacks(self, model: Model, request: ModelRequest) -> str | None:  # noqa: ARG002
+    def lacks(self, model: Model, request: ModelRequest) -> str | None:  # noqa: ARG002 - as the port says
         """Return none: what a server of somebody's own can do, it knows alone."""
         return None
 
@@ -64,7 +64,7 @@ class Compatible:
         self,
         common: ModelSettings,
         request: ModelRequest,
-        model: Model,  # noqa: ARG002
+        model: Model,  # noqa: ARG002 - as the port says
     ) -> ModelSettings:
         """Return the common settings, and how hard to think in the words of the row."""
         own = OpenAIChatModelSettings(**cast("OpenAIChatModelSettings", common))

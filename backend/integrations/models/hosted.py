@@ -38,8 +38,8 @@ from backend.integrations.models.reasons import address_of
 from backend.integrations.models.vectors import batches, embed_with
 from backend.integrations.models.vendors import Vendor
 from backend.ports.limits import Asked, NoLimits, RateLimits, Turn
-from backend.ports.models import Embeddings, Finished, ModelEvent, ModelReply, ModelRequest
-from backend.ports.replies import collect
+from backend.ports.models import Embeddings, Finished, ModelEvent, ModelRequest
+from backend.ports.replies import Streamed
 
 CALL_FAILED = "model.call_failed"
 # OpenAI takes 300,000 tokens in one request, Mistral 16,384: a byte is a token at most, mostly a third.
@@ -56,7 +56,7 @@ class _Failure:
     """Another key may do."""
 
 
-class HostedProvider:
+class HostedProvider(Streamed):
     """Serves the models of one vendor; its connections are shared by all calls."""
 
     def __init__(
@@ -95,10 +95,6 @@ class HostedProvider:
             wire: Given the vendor, what speaks of batches with it.
         """
         return HostedBatches(self._prefix, self._vendor, self._keys, wire(self._vendor))
-
-    async def generate(self, request: ModelRequest) -> ModelReply:
-        """Return the whole answer at once."""
-        return await collect(self.stream(request))
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """Yield the answer as it comes, its whole tool calls at the end, Finished last.

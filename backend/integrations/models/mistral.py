@@ -68,7 +68,7 @@ class Mistral:
         self,
         common: ModelSettings,
         request: ModelRequest,
-        model: Model,  # noqa: ARG002
+        model: Model,  # noqa: ARG002 - as the port says
     ) -> ModelSettings:
         """Return the common settings, and which requests begin alike."""
         own = MistralModelSettings(**cast("MistralModelSettings", common))

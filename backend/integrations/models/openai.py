@@ -107,7 +107,7 @@ class OpenAI:
         self,
         common: ModelSettings,
         request: ModelRequest,
-        model: Model,  # noqa: ARG002
+        model: Model,  # noqa: ARG002 - as the port says
     ) -> ModelSettings:
         """Return the common settings, that nothing be stored, and which requests begin alike."""
         own = OpenAIResponsesModelSettings(**cast("OpenAIResponsesModelSettings", common))
