@@ -14,6 +14,9 @@ from tests.support.data_api import Project
 # Of the shape that they should have, and of no project.
 PUBLISHABLE_KEY = "sb_publishable_0123456789abcdef"
 SECRET_KEY = "sb_secret_0123456789abcdef"
+# A policy as SQL names it, and as the doctor does.
+READ = '"members read the messages of their tenant"'
+SEES = "policy public.messages: members read the messages of their tenant"
 
 
 class Findings(dict[str, Check]):

@@ -1,4 +1,4 @@
-"""`assistants doctor --policies` names whatever differs from the release, and where its truth is."""
+"""The wall is compared with the release: whatever differs is named, and where its truth is."""
 
 from collections.abc import AsyncIterator
 
@@ -11,26 +11,22 @@ from backend.integrations.supabase.token_issuer import pin_issuer
 from backend.integrations.supabase.wall import check_wall
 from backend.ports.clock import SystemClock
 from backend.ports.gateway import Gateway
-from tests.contract.commands import assistants
-from tests.support.chat import Chat
+from tests.contract.examining import READ, SEES
 from tests.support.cluster import Database
-from tests.support.data_api import Project, is_served, open_project
 
-_READ = '"members read the messages of their tenant"'
-_SEES = "policy public.messages: members read the messages of their tenant"
 _ENTERS = "engine.find_messages(text,uuid,integer,bigint)"
 
 # What somebody did by hand; what is found; what is said of it; and the file that knows better.
 _DRIFTS = {
     "a policy that is gone": (
-        f"drop policy {_READ} on public.messages",
-        _SEES,
+        f"drop policy {READ} on public.messages",
+        SEES,
         "missing",
         "policies/messages.sql",
     ),
     "a policy that lets everybody in": (
-        f"alter policy {_READ} on public.messages using (true)",
-        _SEES,
+        f"alter policy {READ} on public.messages using (true)",
+        SEES,
         "using is true, and should be (tenant_id = ( SELECT c.tenant_id FROM engine.caller c))",
         "policies/messages.sql",
     ),
@@ -44,17 +40,17 @@ _DRIFTS = {
         "policies/chat_sessions.sql",
     ),
     "a policy for others": (
-        f"alter policy {_READ} on public.messages to public",
-        _SEES,
+        f"alter policy {READ} on public.messages to public",
+        SEES,
         'roles is ["public"], and should be ["authenticated"]',
         "policies/messages.sql",
     ),
     "a policy for every command": (
         (
-            f"drop policy {_READ} on public.messages; create policy {_READ} on public.messages"
+            f"drop policy {READ} on public.messages; create policy {READ} on public.messages"
             " to authenticated using (tenant_id = (select c.tenant_id from engine.caller as c))"
         ),
-        _SEES,
+        SEES,
         "command is *, and should be r",
         "policies/messages.sql",
     ),
@@ -333,70 +329,7 @@ async def test_a_table_that_lost_its_row_security_with_its_policies_is_two_findi
         database,
         gateway,
         f"alter table public.messages disable row level security;"
-        f"drop policy {_READ} on public.messages",
+        f"drop policy {READ} on public.messages",
     )
 
-    assert [check.name for check in found] == [_SEES, "table public.messages"]
-
-
-@pytest_asyncio.fixture
-async def project(chat: Chat) -> AsyncIterator[Project]:
-    with open_project(chat.database) as made:
-        await is_served(made)
-        yield made
-
-
-async def test_the_command_says_the_same_by_every_way_to_the_database(
-    chat: Chat, project: Project, service_url: str
-) -> None:
-    owner = {"ADMIN_DATABASE_URL": chat.database.url()}
-    ways = [owner, {"DATABASE_URL": service_url}, project.environment]
-    for environment in ways:
-        done = await assistants("doctor", "--policies", **environment)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.splitlines()[-1].startswith("ok    wall: ")
-
-    chat.database.execute(f"alter policy {_READ} on public.messages using (true)")
-
-    for environment in ways:
-        done = await assistants("doctor", "--policies", **environment)
-        assert (done.returncode, done.stderr) == (1, "")
-        last = done.stdout.splitlines()[-2:]
-        assert last[0].startswith(f"FAIL  {_SEES}: using is true, and should be (tenant_id")
-        assert last[1] == "      Compare it with supabase/policies/messages.sql."
-
-
-async def test_a_database_behind_this_release_is_told_to_migrate_first(database: Database) -> None:
-    database.execute(
-        "delete from supabase_migrations.schema_migrations where version > '20261121003300'"
-    )
-
-    done = await assistants("doctor", "--policies", ADMIN_DATABASE_URL=database.url())
-
-    assert done.returncode == 1
-    assert "assistants migrate" in done.stdout
-    assert "wall" not in done.stdout
-
-
-async def test_without_the_function_the_command_says_what_to_run(database: Database) -> None:
-    database.execute(
-        "drop function public.service_describe_wall; drop function engine.describe_wall"
-    )
-
-    done = await assistants("doctor", "--policies", ADMIN_DATABASE_URL=database.url())
-
-    assert done.returncode == 1
-    assert "Run `assistants migrate`." in done.stdout
-
-
-async def test_it_stands_alone() -> None:
-    done = await assistants("doctor", "--policies", "--token", "-")
-
-    assert done.returncode == 2
-
-
-async def test_without_any_way_to_a_database_the_variables_are_named() -> None:
-    done = await assistants("doctor", "--policies", SUPABASE_URL="https://abc.supabase.co")
-
-    assert done.returncode == 1
-    assert "ADMIN_DATABASE_URL" in done.stderr
+    assert [check.name for check in found] == [SEES, "table public.messages"]

@@ -3,7 +3,7 @@
 import asyncio
 from uuid import uuid4
 
-from tests.db.test_budgets import PLAIN, allow
+from tests.db.spending import PLAIN, allow
 from tests.db.test_caches import CACHE, key
 from tests.support.chat import Chat
 from tests.support.usage import model_call

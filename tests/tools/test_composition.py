@@ -22,8 +22,8 @@ from backend.tool_settings import ToolSettings
 from backend.tools.toolbox import OfferedTools, Unavailable
 from tests.support.scripted_gateway import ScriptedGateway
 from tests.tools.calling import call
+from tests.tools.mcp_peer import ROOT, Peer, tool
 from tests.tools.pets import PETS, pets
-from tests.tools.test_mcp import ROOT, Peer, tool
 from tests.tools.test_toolbox import assistant
 from tests.tools.web_server import WebServer
 
