@@ -9,12 +9,14 @@ pytestmark = BOTH_WAYS
 
 async def test_fifty_runs_in_flight_outlive_the_kill_of_their_worker(scene: Scene) -> None:
     for _ in range(50):
-        await scene.ask(script(deltas=30, delay_ms=20))
-    doomed = await scene.workshop.ready(WORKER_CONCURRENCY="50")
+        await scene.ask(script(deltas=30, delay_ms=100))
+    # Fifty at once keep a busy machine from renewing leases of a second.
+    fifty = {"WORKER_CONCURRENCY": "50", "WORKER_LEASE_S": "4"}
+    doomed = await scene.workshop.ready(**fifty)
     await scene.until_streaming(50)
     doomed.kill()
     orphaned = await scene.count("ended_at is null")
-    await scene.workshop.ready(WORKER_CONCURRENCY="50")
+    await scene.workshop.ready(**fifty)
     await scene.until_idle()
     assert await scene.count("status = 'completed'") == 50
     assert orphaned > 0
