@@ -91,6 +91,19 @@ def check_limits(settings: Settings) -> None:
             )
 
 
+def check_accounts(settings: Settings, clock: Clock) -> None:
+    """Return quietly if a worker of these settings has its keys; those in Vault are not looked up.
+
+    Raises:
+        SettingsInvalid: One cannot be had, a server has another provider's name, or a limit is
+            nobody's.
+    """
+    check_limits(settings)
+    for prefix, account in accounts(settings).items():
+        if not account.is_in_vault:
+            _keys(prefix, account, clock)
+
+
 def open_provider(
     prefix: str,
     account: Account,

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
+from difflib import get_close_matches
 
-from backend.app.accounts import HOSTED, OFFLINE, accounts, variable_of
+from backend.app.accounts import HOSTED, OFFLINE, accounts, check_accounts, variable_of
 from backend.app.connections import open_gateway
 from backend.app.tool_list import NoDatabase
 from backend.app.tools import open_toolbox
@@ -65,7 +66,17 @@ async def _examine(settings: Settings, token: str | None) -> list[Check]:
             found.append(checks.check_pin(diagnosis, settings.clerk_issuer))
         found += await _check_users(settings, project, key, token)
     found += await _check_tools(settings)
-    return [*found, *(_check_rest(settings, diagnosis) if diagnosis else [])]
+    found += (wrong := _check_models(settings))
+    return [*found, *(_check_rest(settings, diagnosis) if diagnosis and not wrong else [])]
+
+
+def _check_models(settings: Settings) -> list[Check]:
+    """Return what keeps a worker from its models; what it can have is told where it is needed."""
+    try:
+        check_accounts(settings, SystemClock())
+    except SettingsInvalid as wrong:
+        return [fails("models", str(wrong), "No worker starts with it.")]
+    return []
 
 
 async def _check_tools(settings: Settings) -> list[Check]:
@@ -74,7 +85,11 @@ async def _check_tools(settings: Settings) -> list[Check]:
         return []
     try:
         async with open_toolbox(settings, NoDatabase(), SystemClock()):
-            return [holds("tools", "a worker of these settings has its tools")]
+            return [
+                holds(
+                    "tools", "a worker can put them together; `assistants tools` asks their servers"
+                )
+            ]
     except SettingsInvalid as wrong:
         return [
             fails("tools", str(wrong), "No worker starts with it. `assistants tools` lists them.")
@@ -173,4 +188,11 @@ def _missing_key(models: Sequence[str]) -> str:
     is_known = all(map(variable_of, prefixes))
     named = prefixes if is_known else [*HOSTED, COMPATIBLE]
     variables = [f"{variable_of(it)} for {it}:… models" for it in named]
-    return f"Set {(' and ' if is_known else ' or ').join(variables)}; offline:demo needs nothing."
+    told = [f"Near to {it}: {near}." for it in prefixes if (near := _near(it))]
+    wanted = f"Set {(' and ' if is_known else ' or ').join(variables)}"
+    return " ".join([*told, f"{wanted}; offline:demo needs nothing."])
+
+
+def _near(prefix: str) -> str:
+    """Return names that somebody may have meant who wrote one that no provider has."""
+    return "" if variable_of(prefix) else ", ".join(get_close_matches(prefix, [*HOSTED, OFFLINE]))

@@ -4,18 +4,20 @@ import json
 import math
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from backend.domain.usage import Usage
 from backend.errors import AssistantsError
+from backend.governance.estimates import BYTES_PER_TOKEN, Heard
 from backend.governance.prices import Prices
 from backend.ports.batches import BatchAnswer, BatchService
 from backend.ports.ledger import COMPLETED
 from backend.ports.models import Finished, ModelEvent, ModelRequest
 
-_BYTES_PER_TOKEN = 3.5
 _LONGEST_NAME = 200
 _NOTHING = Finished("stop", Usage())
+_NO_REQUEST = ModelRequest("", ())
 
 
 class BatchBills:
@@ -49,9 +51,10 @@ class BatchBills:
             answer: Succeeded or errored.
         """
         asked = str(json.loads(grouping)["model"])
-        final, outcome = _NOTHING, COMPLETED
+        heard, final, outcome = Heard(), _NOTHING, COMPLETED
         try:
-            final = await _end_of(self._services[provider].decode(answer, ModelRequest(asked, ())))
+            events = self._services[provider].decode(answer, ModelRequest(asked, ()))
+            final = await _end_of(events, heard)
         except AssistantsError as error:
             outcome = error.code
         usage = final.usage
@@ -59,7 +62,7 @@ class BatchBills:
         counted = usage.input_tokens + usage.output_tokens > 0
         is_estimated = answer.state == "succeeded" and not counted
         if is_estimated:
-            usage = _estimate(item, answer)
+            usage = _estimate(item, answer, heard)
         return {
             "provider": provider,
             "model": model,
@@ -73,18 +76,22 @@ class BatchBills:
         }
 
 
-async def _end_of(events: AsyncGenerator[ModelEvent, None]) -> Finished:
+async def _end_of(events: AsyncGenerator[ModelEvent, None], heard: Heard) -> Finished:
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Finished):
                 return event
+            heard.hear(event)
     return _NOTHING
 
 
-def _estimate(item: Mapping[str, Any] | None, answer: BatchAnswer) -> Usage:
-    """Return what was sent and what came back, in tokens: some servers do not count."""
-    sent, said = (item or {}).get("bytes") or 0, len((answer.body or "").encode())
-    return Usage(
-        input_tokens=math.ceil(sent / _BYTES_PER_TOKEN),
-        output_tokens=math.ceil(said / _BYTES_PER_TOKEN),
+def _estimate(item: Mapping[str, Any] | None, answer: BatchAnswer, heard: Heard) -> Usage:
+    """Return a bound for what was sent, and what was heard: some servers do not count."""
+    said, sent = heard.usage(_NO_REQUEST), (item or {}).get("bytes") or 0
+    # An answer that cannot be read was made all the same.
+    unread = 0 if said.output_tokens else len((answer.body or "").encode())
+    return replace(
+        said,
+        input_tokens=math.ceil(sent / BYTES_PER_TOKEN),
+        output_tokens=said.output_tokens + math.ceil(unread / BYTES_PER_TOKEN),
     )

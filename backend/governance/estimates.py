@@ -7,7 +7,7 @@ from backend.domain.tokens import bound_of_all, bound_of_frame
 from backend.domain.usage import Usage
 from backend.ports.models import ModelEvent, ModelRequest, ReasoningDelta, TextDelta, ToolCallMade
 
-_BYTES_PER_TOKEN = 3.5
+BYTES_PER_TOKEN = 3.5
 
 
 def input_bound(request: ModelRequest) -> int:
@@ -36,8 +36,8 @@ class Heard:
 
     def usage(self, request: ModelRequest) -> Usage:
         """Return the estimate of a call of which no more was heard."""
-        thought = math.ceil(self.thought / _BYTES_PER_TOKEN)
-        said = math.ceil(self.said / _BYTES_PER_TOKEN)
+        thought = math.ceil(self.thought / BYTES_PER_TOKEN)
+        said = math.ceil(self.said / BYTES_PER_TOKEN)
         return Usage(
             input_tokens=input_bound(request),
             output_tokens=said + thought,

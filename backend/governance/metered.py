@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backend.domain.asker import Asker
 from backend.domain.tokens import bound_of_text
@@ -87,8 +87,10 @@ class Metered(Streamed):
         if final is None:
             await ledger.record(measured.unfinished(_CUT))
             return
-        await ledger.record(measured.finished(final))
-        yield final
+        call = measured.finished(final)
+        await ledger.record(call)
+        # Whoever adds up comes to what the ledger says, where the provider does not count, too.
+        yield replace(final, usage=call.usage)
 
     async def embed(
         self, texts: Sequence[str], *, model: str, asker: Asker | None = None

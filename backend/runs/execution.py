@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from backend.domain import events
 from backend.domain.runs import COMPLETED, History, Outcome, history_from_json
@@ -75,7 +76,8 @@ class Execution:
     async def run(self, run: LiveRun) -> None:
         """The run has ended, is parked, is given back, or is another's."""
         try:
-            await self._end(run)
+            with bound_contextvars(run_id=run.claim.run_id):
+                await self._end(run)
         except RunStopped:
             _log.info(RUN_LOST, run_id=run.claim.run_id)
         except Exception as error:  # noqa: BLE001 - the worker outlives a run

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,6 +52,7 @@ async def test_all_models_of_users_and_budgets_that_nobody_serves_are_named(
     assert "OPENAI_API_KEY for openai:… models and MISTRAL_API_KEY" in users.advice
     assert "answers nosuch:cheap, which" in budgets.found
     assert "COMPATIBLE_BASE_URL" in budgets.advice
+    assert "Near to" not in users.advice + budgets.advice
 
     found = await examine(
         database_url=service_url,
@@ -59,6 +61,32 @@ async def test_all_models_of_users_and_budgets_that_nobody_serves_are_named(
         compatible_base_url="nosuch=http://localhost:11434/v1",
     )
     assert not {"users' models", "budgets"} & found.keys()
+
+
+async def test_the_name_of_a_provider_that_is_nearly_right_is_told(
+    chat: Chat, service_url: str
+) -> None:
+    await chat.admin.execute("update public.assistants set model = 'opnai:gpt-5'")
+    found = await examine(database_url=service_url)
+    assert found["default assistant"].advice.startswith("Near to opnai: openai. Set ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"openai_api_key": " "}, "OPENAI_API_KEY: there is no key in it"),
+        ({"openai_api_key_file": "/nowhere"}, "OPENAI_API_KEY_FILE: /nowhere cannot be read"),
+        ({"model_limits": "nobody:*=500rpm"}, "no provider is called 'nobody'"),
+        ({"compatible_base_url": "openai=http://127.0.0.1:1/v1"}, "another provider's name"),
+    ],
+)
+async def test_what_keeps_a_worker_from_its_models_is_found(
+    service_url: str, settings: dict[str, Any], said: str
+) -> None:
+    found = await examine(database_url=service_url, **settings)
+    assert (found["models"].level, said in found["models"].found) == ("fail", True)
+    # What it hides is left out.
+    assert "default assistant" not in found
 
 
 async def test_a_retired_model_is_examined_by_its_successor(chat: Chat, service_url: str) -> None:

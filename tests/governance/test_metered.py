@@ -35,10 +35,12 @@ async def test_a_call_is_counted_as_the_server_counts_it(
     provider = accounts.at(unreliable.url_of(name), name)
     unreliable.will_answer("", "1,141 metres above the sea.")
 
-    await heard(Metered(provider, name, billing(ledger)), REQUEST)
+    *_, final = await heard(Metered(provider, name, billing(ledger)), REQUEST)
 
     (call,) = ledger.calls
+    assert isinstance(final, Finished)
     assert (call.asker, call.provider, call.model) == (ADA, name, "gpt-5.4")
+    assert call.usage == final.usage
     assert (call.outcome, call.first_token_ms is None) == ("completed", False)
     if name == "mistral":
         # llmock counts nothing in Mistral's streams: then the bound stands in.

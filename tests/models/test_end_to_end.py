@@ -70,8 +70,11 @@ async def test_a_message_gets_one_stored_answer_with_what_it_cost(
     session = await scene.ask(QUESTION)
     worker = start_worker(scene, scripted, name)
     await scene.until_idle()
+    (call,) = await scene.admin.fetch("select * from engine.model_calls")
     # aimock counts nothing for Mistral's client.
-    counted = {"input_tokens": 0, "output_tokens": 0} if name == "mistral" else usage
+    assert call["is_estimated"] == (name == "mistral")
+    counted = {it: call[it] for it in usage} if name == "mistral" else usage
+    assert all(counted.values())
     assert await answer_of(scene, session) == (
         "1,141 metres. 🏔️",
         None,
@@ -108,6 +111,8 @@ async def test_a_rate_limit_is_waited_out_and_leaves_one_answer(
     assert unreliable.verdict()["findings"] == []
     (failed,) = worker.logged("model.call_failed")
     assert (failed["code"], failed["status"]) == (code, status)
+    (run,) = await scene.chat.runs(session)
+    assert failed["run_id"] == str(run["id"])
     await scene.assert_sound()
 
 

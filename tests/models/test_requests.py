@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from backend.domain.ids import CallId
 from backend.domain.messages import (
@@ -190,14 +191,24 @@ async def test_parallel_calls_and_length_are_limited_on_request(
     assert (body["parallel_tool_calls"], body["max_output_tokens"]) == (False, 77)
 
 
-@pytest.mark.parametrize("choice", [Named("fly"), "required"])
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (Named("fly"), "is to call 'fly', which the assistant does not have; it has roll_dice."),
+        ("required", "is to call a function (tool_choice), and the assistant has none."),
+    ],
+)
 async def test_a_choice_of_a_tool_that_is_not_there_is_refused_without_a_request(
-    canned: Canned, accounts: Accounts, choice: ToolChoice
+    canned: Canned, accounts: Accounts, choice: ToolChoice, said: str
 ) -> None:
     tools = (DICE,) if choice != "required" else ()
     request = ask("Roll", tools=tools, tool_choice=choice)
-    _, error = await heard_until_raised(accounts.at(canned.base_url), request)
+    with capture_logs() as logged:
+        _, error = await heard_until_raised(accounts.at(canned.base_url), request)
     assert type(error) is ModelRefused
+    assert [(it["event"], it["said"]) for it in logged] == [
+        ("model.not_asked", f"openai:{MODEL} {said}")
+    ]
     assert canned.requests == []
 
 

@@ -11,6 +11,7 @@ from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 
+from backend.domain.options import Named
 from backend.errors import ModelRefused
 from backend.integrations.models.kept import Memory
 from backend.integrations.models.requests import parameters_of, settings_of
@@ -50,7 +51,7 @@ def prepare(vendor: Vendor, prefix: str, key: str, request: ModelRequest) -> Que
     if request.stands_in:
         request = _fitted(vendor, prefix, key, request)
     model = vendor.model(key, request)
-    if lacked := vendor.lacks(model, request):
+    if lacked := vendor.lacks(model, request) or _lacks_tools(request):
         said = f"{prefix}:{request.model} {lacked}."
         _log.warning(NOT_ASKED, provider=prefix, model=request.model, said=said)
         raise ModelRefused(said)
@@ -69,6 +70,16 @@ def prepare(vendor: Vendor, prefix: str, key: str, request: ModelRequest) -> Que
         parameters_of(request, is_always_strict=vendor.is_always_strict),
         memory,
     )
+
+
+def _lacks_tools(request: ModelRequest) -> str | None:
+    choice, names = request.options.tool_choice, {tool.name for tool in request.tools}
+    if isinstance(choice, Named) and choice.name not in names:
+        there_are = ", ".join(sorted(names)) or "none"
+        return f"is to call {choice.name!r}, which the assistant does not have; it has {there_are}"
+    if choice == "required" and not names:
+        return "is to call a function (tool_choice), and the assistant has none"
+    return None
 
 
 def _fitted(vendor: Vendor, prefix: str, key: str, request: ModelRequest) -> ModelRequest:
