@@ -29,10 +29,14 @@ def address(url: str) -> str:
 
 
 def _pairs(text: str, name: re.Pattern[str], form: str) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
     for pair in filter(None, (it.strip() for it in text.split(","))):
         left, is_pair, right = (it.strip() for it in pair.partition("="))
         if not (is_pair and right and name.fullmatch(left)):
             raise ValueError(f"it is no list of {form}, with commas between them")
+        if left in seen:
+            raise ValueError(f"{left} is named twice")
+        seen.add(left)
         yield left, right
 
 

@@ -199,6 +199,9 @@ def test_own_servers_have_an_address_or_names_and_addresses(
         ("http://x/v1,http://y/v1", "it is no list of name=address"),
         ("a=http://x/v1,http://y/v1", "it is no list of name=address"),
         ("a=", "it is no list of name=address"),
+        ("mocka=http://x/v1,mocka=http://y/v1", "mocka is named twice"),
+        ("mocka=http://x/v1, b=http://y/v1, mocka = http://x/v1", "mocka is named twice"),
+        ("compatible=http://x/v1,compatible=http://y/v1", "compatible is named twice"),
     ],
 )
 def test_what_is_no_list_of_servers_is_refused(
@@ -224,6 +227,13 @@ def test_what_is_no_alias_is_refused(monkeypatch: pytest.MonkeyPatch, told: str)
     monkeypatch.setenv("DATABASE_URL", URL)
     monkeypatch.setenv("MODEL_ALIASES", told)
     with pytest.raises(SettingsInvalid, match="MODEL_ALIASES"):
+        settings.load()
+
+
+def test_an_alias_has_one_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("MODEL_ALIASES", "gpt-4o=openai:a,gpt-4o=openai:b")
+    with pytest.raises(SettingsInvalid, match="MODEL_ALIASES: gpt-4o is named twice"):
         settings.load()
 
 
