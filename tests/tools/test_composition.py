@@ -1,6 +1,7 @@
 """All tools put together from the settings, and what `assistants tools` says of them."""
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -120,6 +121,17 @@ async def test_a_module_that_is_not_there_is_told_apart_from_one_that_is_broken(
         SettingsInvalid, match=r"there is no module none_such\.tools: .* PYTHONPATH"
     ):
         async with opened(tools_modules=("none_such.tools",)):
+            pass
+
+
+@pytest.mark.parametrize("name", ["own_tools.py", "gone.py", "./own_tools", "a/b", "a..b", ".a"])
+async def test_what_is_no_name_of_a_module_is_told_apart_from_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    write_module(tmp_path, monkeypatch)
+    said = f"TOOLS_MODULES: {re.escape(name)} is no name of a module: .* such as my.tools"
+    with pytest.raises(SettingsInvalid, match=said):
+        async with opened(tools_modules=(name,)):
             pass
 
 
