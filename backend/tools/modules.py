@@ -1,8 +1,10 @@
 """The operator's own functions, by the names of their modules."""
 
+import ast
 import importlib
+import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import ModuleType
 
 from backend.errors import SettingsInvalid
@@ -15,17 +17,35 @@ def load_modules(names: Iterable[str]) -> list[PythonTool]:
     """Return the tools of these modules, in their order there.
 
     Raises:
-        SettingsInvalid: A module cannot be imported, or has none.
+        SettingsInvalid: A module cannot be imported, or has none; or two tools have one name.
     """
-    return [tool for name in names for tool in _tools_of(name)]
+    found: dict[str, tuple[str, PythonTool]] = {}
+    for module in names:
+        for place, tool in _tools_of(module).items():
+            name = tool.definition.name
+            first, known = found.setdefault(name, (place, tool))
+            if known is not tool:
+                raise SettingsInvalid(
+                    f"TOOLS_MODULES: {first} and {place} are both called {name}: rename one of them."
+                )
+    return [tool for _, tool in found.values()]
 
 
-def _tools_of(name: str) -> list[PythonTool]:
+def _tools_of(name: str) -> Mapping[str, PythonTool]:
     module = _imported(name)
-    found = [value for value in vars(module).values() if isinstance(value, PythonTool)]
+    if twice := _written_twice(module):
+        raise SettingsInvalid(
+            f"TOOLS_MODULES: {name} defines {twice} twice, so that the first one is lost: "
+            "rename one of them."
+        )
+    found = {
+        f"{name}.{its}": value
+        for its, value in vars(module).items()
+        if isinstance(value, PythonTool)
+    }
     if not found:
         raise SettingsInvalid(f"TOOLS_MODULES: {name} has no function with @tool().")
-    return list(dict.fromkeys(found))
+    return found
 
 
 def _imported(name: str) -> ModuleType:
@@ -45,6 +65,26 @@ def _imported(name: str) -> ModuleType:
     except Exception as error:
         # Whatever stands in it is run; where it fails is the operator's to see.
         raise SettingsInvalid(_broken(name, error)) from error
+
+
+def _written_twice(module: ModuleType) -> str | None:
+    # The module itself holds only the later one: that there were two, its text alone says.
+    try:
+        statements = ast.parse(inspect.getsource(module)).body
+    except (OSError, TypeError, SyntaxError):
+        return None
+    seen: set[str] = set()
+    for it in statements:
+        if isinstance(it, ast.FunctionDef | ast.AsyncFunctionDef) and _is_tool(it):
+            if it.name in seen:
+                return it.name
+            seen.add(it.name)
+    return None
+
+
+def _is_tool(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    said = (ast.unparse(it).partition("(")[0] for it in function.decorator_list)
+    return any(it.rpartition(".")[2] == "tool" for it in said)
 
 
 def _no_name(name: str) -> str:

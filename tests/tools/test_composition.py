@@ -135,6 +135,47 @@ async def test_what_is_no_name_of_a_module_is_told_apart_from_both(
             pass
 
 
+_TWICE = "from backend.tools.registry import tool\n"
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (
+            ["@tool()\ndef roll(): ...", "@tool(name='roll')\ndef throw(): ..."],
+            "own_0.roll and own_1.throw are both called roll: rename",
+        ),
+        (
+            ["@tool\ndef roll(): ...\n@tool(name='roll')\ndef throw(): ..."],
+            "own_0.roll and own_0.throw are both called roll: rename",
+        ),
+        (
+            ["@tool\ndef roll(): ...\n@tool()\nasync def roll(): ..."],
+            "own_0 defines roll twice, so that the first one is lost: rename",
+        ),
+    ],
+)
+async def test_two_of_the_operators_functions_with_one_name_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, texts: list[str], said: str
+) -> None:
+    names = tuple(
+        write_module(tmp_path, monkeypatch, _TWICE + text, f"own_{number}")
+        for number, text in enumerate(texts)
+    )
+    with pytest.raises(SettingsInvalid, match=f"TOOLS_MODULES: {said}"):
+        async with opened(tools_modules=names):
+            pass
+
+
+async def test_one_function_in_two_modules_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = write_module(tmp_path, monkeypatch)
+    other = write_module(tmp_path, monkeypatch, f"from {name} import double, same", "more_tools")
+    async with opened(tools_modules=(name, other, name)) as box:
+        assert set(await tools(box, "double")) == {"double"}
+
+
 async def test_an_api_and_a_server_of_the_file_are_asked_with_its_headers(
     server: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
