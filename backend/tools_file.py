@@ -99,6 +99,12 @@ class ToolsFile(BaseModel):
     apis: dict[Name, ApiEntry] = Field(default_factory=dict)
     servers: dict[Name, ServerEntry] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _are_apart(self) -> Self:
+        if both := sorted(self.apis.keys() & self.servers.keys()):
+            raise ValueError(f"{', '.join(both)}: one name is an api's and a server's; rename one")
+        return self
+
 
 def read_tools_file(path: Path | None) -> ToolsFile:
     """Return what the file says; nothing for no file.

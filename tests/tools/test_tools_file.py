@@ -92,6 +92,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.M
         ("[servers.x]\nurl = 'a'", r"servers.x.url: it must be an address: http:// or https://"),
         ("[servers.x]", r"servers.x: a server has either url or command"),
         ("[servers.x]\nurl = 'http://a'\ntimeout_s = -1", r"x.timeout_s: .* greater than 0"),
+        (
+            "[apis.roll]\ndocument = 'a'\n[servers.roll]\nurl = 'http://a'",
+            r"TOOLS_FILE: the file: roll: one name is an api's and a server's; rename one$",
+        ),
     ],
 )
 def test_a_mistake_is_told_in_the_words_of_the_file(tmp_path: Path, text: str, said: str) -> None:
