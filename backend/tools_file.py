@@ -32,6 +32,7 @@ HeaderName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9!#$%&'*+.^_`|
 Filled: TypeAlias = Callable[[], Mapping[str, str]]
 _SECRET = re.compile(r"\$\{(file:)?([^}]*)\}")
 _FORM = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+_POSITION = re.compile(r"\(at (line \d+, column \d+|end of document)\)\Z")
 _ADDRESS = "it must be an address: http:// or https:// and a host, with no user and no fragment"
 
 
@@ -124,9 +125,10 @@ def read_tools_file(path: Path | None) -> ToolsFile:
     except ValidationError as invalid:
         said = (f"{_place(it['loc'])}: {_mistake(it)}" for it in invalid.errors())
         raise SettingsInvalid(f"TOOLS_FILE: {'; '.join(said)}") from None
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
         kind = "JSON" if path.suffix == ".json" else "TOML"
-        raise SettingsInvalid(f"TOOLS_FILE: {path.absolute()} is no {kind}.") from None
+        place = f"{path.absolute()} is no {kind}{_where(error)}"
+        raise SettingsInvalid(f"TOOLS_FILE: {place}.") from None
 
 
 def filled(given: Mapping[str, str], place: str, folder: Path = Path()) -> Filled:
@@ -200,6 +202,15 @@ def _mistake(found: Any) -> str:
     if kind == "string_pattern_mismatch" and location[2:] == ("[key]",):
         return "a name has 1 to 32 of a-z, 0-9, - and _"
     return str(found["msg"]).removeprefix("Value error, ")
+
+
+def _where(error: Exception) -> str:
+    """Return the place where the parser gave up, without its words: these may quote."""
+    if isinstance(error, json.JSONDecodeError):
+        return f": see line {error.lineno}, column {error.colno}"
+    if isinstance(error, tomllib.TOMLDecodeError) and (found := _POSITION.search(str(error))):
+        return f": see {found[1].replace('end of', 'the end of the')}"
+    return ""
 
 
 def _place(location: tuple[Any, ...]) -> str:

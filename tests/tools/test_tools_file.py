@@ -103,6 +103,24 @@ def test_a_mistake_is_told_in_the_words_of_the_file(tmp_path: Path, text: str, s
         read_tools_file(write(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("tools.toml", f"[apis.x]\nkey = '{SECRET}", "TOML: see the end of the document."),
+        ("tools.toml", f"a = 1\nkey = {SECRET}\n", "TOML: see line 2, column 7."),
+        ("tools.toml", f"['{SECRET}']\n['{SECRET}']\n", "TOML: see line 2, column 18."),
+        ("tools.json", f'{{"apis": {{}},\n "{SECRET}" 1}}', "JSON: see line 2, column 19."),
+        ("tools.json", "", "JSON: see line 1, column 1."),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_where_and_quotes_nothing(
+    tmp_path: Path, name: str, text: str, said: str
+) -> None:
+    with pytest.raises(SettingsInvalid) as raised:
+        read_tools_file(write(tmp_path, text, name))
+    assert str(raised.value) == f"TOOLS_FILE: {tmp_path / name} is no {said}"
+
+
 def test_a_file_with_a_secret_lies_beside_the_tools_file(tmp_path: Path) -> None:
     write(tmp_path, "s", "key")
     assert filled({"a": "${file:key}"}, "h", tmp_path)() == {"a": "s"}
