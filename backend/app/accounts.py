@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from backend.domain.successors import successors
 from backend.errors import SettingsInvalid
 from backend.model_settings import COMPATIBLE
 from backend.ports.clock import Clock
@@ -95,13 +96,53 @@ def check_accounts(settings: Settings, clock: Clock) -> None:
     """Return quietly if a worker of these settings has its keys; those in Vault are not looked up.
 
     Raises:
-        SettingsInvalid: One cannot be had, a server has another provider's name, or a limit is
-            nobody's.
+        SettingsInvalid: One cannot be had, a server has another provider's name, a limit is
+            nobody's, or an alias leads nowhere.
     """
     check_limits(settings)
+    check_aliases(settings)
     for prefix, account in accounts(settings).items():
         if not account.is_in_vault:
             _keys(prefix, account, clock)
+
+
+def check_aliases(settings: Settings) -> None:
+    """Return quietly if each alias leads to a provider that there may be, and none leads back.
+
+    Raises:
+        SettingsInvalid: One does not; a model that is its own successor is no circle.
+    """
+    known, ours = prefixes(settings), _own_successors(settings.model_aliases)
+    for model, successor in settings.model_aliases.items():
+        prefix = successor.partition(":")[0]
+        if prefix not in known:
+            raise SettingsInvalid(
+                f"MODEL_ALIASES: {model}={successor}: no provider is called {prefix!r}; "
+                f"known are {', '.join(sorted(known))}."
+            )
+        if circle := _circle(model, ours):
+            raise SettingsInvalid(
+                f"MODEL_ALIASES: {'='.join(circle)} is a circle: name the model that answers."
+            )
+
+
+def _own_successors(aliases: Mapping[str, str]) -> Mapping[str, str]:
+    """Return them with what they mean for retired models, and without what stands anyway."""
+    built_in, found = successors({}), successors(aliases)
+    return {
+        model: successor
+        for model, successor in found.items()
+        if model in aliases or built_in.get(model) != successor
+    }
+
+
+def _circle(start: str, aliases: Mapping[str, str]) -> list[str] | None:
+    way = [start]
+    while (successor := aliases.get(way[-1], way[-1])) != way[-1]:
+        if successor in way:
+            return [*way[way.index(successor) :], successor]
+        way.append(successor)
+    return None
 
 
 def open_provider(

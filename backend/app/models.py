@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from backend.app.accounts import OFFLINE, accounts, check_limits, open_provider
+from backend.app.accounts import OFFLINE, accounts, check_aliases, check_limits, open_provider
 from backend.app.batches import batch_services, batching
 from backend.app.catalogue import PrefixCatalogue
 from backend.devkit.offline_model import OfflineModel
@@ -45,10 +45,11 @@ async def open_models(
     """Yield all models, by their whole ids; afterwards what they cost is recorded.
 
     Raises:
-        SettingsInvalid: A provider's keys cannot be had, a server has another provider's name, or
-            a limit is nobody's.
+        SettingsInvalid: A provider's keys cannot be had, a server has another provider's name, a
+            limit is nobody's, or an alias leads nowhere.
     """
     check_limits(settings)
+    check_aliases(settings)
     ledger, prices = DatabaseLedger(gateway, clock), ListedPrices(settings.compatible_base_url)
     limits = Turns(settings.model_limits, gateway, clock)
     billing = Billing(ledger, prices, clock)

@@ -143,6 +143,37 @@ async def test_a_limit_of_a_provider_without_a_key_is_none_of_nobody() -> None:
         pass
 
 
+@pytest.mark.parametrize(
+    ("aliases", "said"),
+    [
+        (
+            "gpt-4o=opnai:gpt-5",
+            "gpt-4o=opnai:gpt-5: no provider is called 'opnai'; known are anthropic, compatible, ",
+        ),
+        ("a:b=openai:d,openai:d=olama:b", "openai:d=olama:b: no provider is called 'olama'; "),
+        ("ollama:b=openai:d,openai:d=ollama:b", "ollama:b=openai:d=ollama:b is a circle: name"),
+        ("gpt-4o=ollama:b,ollama:b=openai:gpt-4o", "ollama:b=openai:gpt-4o=ollama:b is a circle"),
+        (
+            "x=ollama:a,ollama:a=ollama:b,ollama:b=ollama:c,ollama:c=ollama:a",
+            "ollama:a=ollama:b=ollama:c=ollama:a is a circle",
+        ),
+    ],
+)
+async def test_an_alias_that_leads_nowhere_is_refused_at_the_start(aliases: str, said: str) -> None:
+    settings = Settings(model_aliases=aliases, compatible_base_url="ollama=http://localhost/v1")
+    with pytest.raises(SettingsInvalid) as raised:
+        async with open_models(settings, SystemClock(), ScriptedGateway()):
+            pass
+    assert str(raised.value).startswith(f"MODEL_ALIASES: {said}")
+
+
+async def test_an_alias_may_lead_on_stay_or_lead_to_a_provider_without_a_key() -> None:
+    aliases = "gpt-4=ollama:a,ollama:a=mistral:b,gpt-4o=openai:gpt-4o,openai:c=openai:c"
+    settings = Settings(model_aliases=aliases, compatible_base_url="ollama=http://localhost/v1")
+    async with open_models(settings, SystemClock(), ScriptedGateway()):
+        pass
+
+
 @pytest.mark.parametrize("keys", ["sk-x", "vlm=sk-x", "vllm=sk-x,sk-y", "sk-x=="])
 def test_a_key_of_no_server_is_refused_without_being_shown(keys: str) -> None:
     said = "COMPATIBLE_API_KEY: .* known from COMPATIBLE_BASE_URL: vllm"
