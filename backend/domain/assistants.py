@@ -89,4 +89,5 @@ def _servers(tools: Any) -> Iterator[ToolServer]:
         match tool:
             case {"type": "mcp", "mcp": {"server": str(name)}}:
                 allowed = tool["mcp"].get("allowed_tools")
-                yield ToolServer(name, None if allowed is None else tuple(allowed))
+                names = None if allowed is None else [it for it in allowed if isinstance(it, str)]
+                yield ToolServer(name, None if names is None else tuple(names))

@@ -15,6 +15,11 @@ from backend.tools.foreign import ForeignTool, foreign_tools
 _log = structlog.get_logger()
 _MOST_OF_A_SERVER = 128
 _MISSING = "TOOLS_FILE names it, and there is no such one that models can use"
+_NOT_THERE = "the row's allowed_tools name it, and there is no such one that models can use"
+# What a row says may be long, and rows are many; after so many it begins anew, and tells some twice.
+_MOST_NAMES = 10
+_MOST_OF_A_NAME = 64
+_MOST_TOLD = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,7 @@ class OfferedTools:
         self._apis = apis or {}
         self._known: dict[str, tuple[Mapping[str, ServerTool], Mapping[str, ForeignTool]]] = {}
         self._away: set[str] = set()
+        self._told: set[tuple[str, ...]] = set()
 
     async def tools_of(self, assistant: Assistant) -> Mapping[str, ServerTool]:
         """Return them by the name that the model calls them by.
@@ -117,7 +123,7 @@ class OfferedTools:
             except ToolUnavailable as away:
                 found.setdefault(owner, Unavailable(str(away)))
                 continue
-            for name in _missing(server, theirs):
+            for name in _missing(server.wanted, theirs):
                 found[f"{owner}_{name}"] = Unavailable(_MISSING)
             found |= {name: Offered(tool, server.open_to_users) for name, tool in theirs.items()}
         return found
@@ -140,6 +146,8 @@ class OfferedTools:
             _log.warning(TOOL_LEFT_OUT, server=wanted.name, assistant_id=assistant.id)
             return {}
         theirs, allowed = await self._theirs(wanted.name, server), wanted.allowed_tools
+        if allowed is not None and wanted.name not in self._away:
+            self._tell_missing(assistant, wanted.name, _missing(allowed, theirs))
         kept = (it for it in theirs.items() if allowed is None or it[1].own_name in allowed)
         return dict(islice(kept, _MOST_OF_A_SERVER))
 
@@ -164,13 +172,24 @@ class OfferedTools:
         known = self._known.get(owner)
         if known is None or known[0] is not theirs:
             known = self._known[owner] = (theirs, foreign_tools(owner, theirs))
-            if missing := _missing(server, known[1]):
+            if missing := _missing(server.wanted, known[1]):
                 _log.warning(TOOL_LEFT_OUT, server=owner, missing=missing, why=_MISSING)
         return known[1]
 
+    def _tell_missing(self, assistant: Assistant, server: str, missing: Sequence[str]) -> None:
+        named = [name[:_MOST_OF_A_NAME] for name in missing[:_MOST_NAMES]]
+        told = (assistant.id, server, *named)
+        if not named or told in self._told:
+            return
+        if len(self._told) >= _MOST_TOLD:
+            self._told.clear()
+        self._told.add(told)
+        of_whom = {"server": server, "assistant_id": assistant.id}
+        _log.warning(TOOL_LEFT_OUT, **of_whom, missing=named, why=_NOT_THERE)
 
-def _missing(server: OfferedServer, theirs: Mapping[str, ForeignTool]) -> Sequence[str]:
-    return sorted(server.wanted - {tool.own_name for tool in theirs.values()})
+
+def _missing(wanted: Iterable[str], theirs: Mapping[str, ForeignTool]) -> Sequence[str]:
+    return sorted({*wanted} - {tool.own_name for tool in theirs.values()})
 
 
 def _may(assistant: Assistant, offered: Offered | OfferedServer) -> bool:

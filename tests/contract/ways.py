@@ -11,7 +11,7 @@ from tests.support.chat import Chat
 from tests.support.data_api import Project, is_known
 from tests.support.identities import Identity
 
-TIMEOUT_S = 2.0
+TIMEOUT_S = 5.0
 
 
 class Way(Protocol):

@@ -96,6 +96,36 @@ async def test_a_row_may_take_some_of_a_servers_tools() -> None:
     assert set(await box.tools_of(assistant(servers=[some]))) == {"docs_search"}
 
 
+async def test_the_log_says_once_which_allowed_tools_a_server_does_not_have() -> None:
+    server = Server("measure")
+    box = toolbox(docs=OfferedServer(server, is_optional=True))
+    told = []
+    for allowed in (("measure",), ("mesure", "measure"), ("mesure", "measure"), (), ("b", "a")):
+        with structlog.testing.capture_logs() as lines:
+            await box.tools_of(assistant(servers=[ToolServer("docs", allowed)]))
+        told.append([(it["event"], it["server"], it["missing"]) for it in lines])
+    event = "tool.left_out", "docs"
+    assert told == [[], [(*event, ["mesure"])], [], [], [(*event, ["a", "b"])]]
+
+
+async def test_while_a_server_is_away_nothing_is_said_to_be_missing() -> None:
+    server = Server("measure")
+    server.is_away = True
+    box = toolbox(docs=OfferedServer(server, is_optional=True))
+    asked = assistant(servers=[ToolServer("docs", ("measure",))])
+    with structlog.testing.capture_logs() as lines:
+        await box.tools_of(asked)
+    assert [line["event"] for line in lines] == ["tools.unreachable"]
+
+
+async def test_a_row_with_a_thousand_wrong_names_makes_a_short_line() -> None:
+    box = toolbox(docs=OfferedServer(Server("measure")))
+    names = tuple(f"{it:04}{'x' * 1000}" for it in range(1000))
+    with structlog.testing.capture_logs() as lines:
+        await box.tools_of(assistant(servers=[ToolServer("docs", names)]))
+    assert len(str(lines)) < 1000
+
+
 async def test_a_server_that_is_not_open_to_users_or_not_there_gives_nothing() -> None:
     box = toolbox(docs=OfferedServer(Server("search")))
     asked = [ToolServer("docs"), ToolServer("unheard")]
