@@ -266,13 +266,14 @@ def token(
     user: Annotated[str, typer.Option(help="Whom the token speaks for, such as user_ada.")],
     data: Data = None,
     org: Annotated[str | None, typer.Option(help="The active organisation.")] = None,
-    role: Annotated[str, typer.Option(help="The user's role in it.")] = "member",
+    role: Annotated[str | None, typer.Option(help="In it; member if none is said.")] = None,
 ) -> None:
     """Print a session token of the local issuer, good for a minute."""
     from backend import local_stack
 
-    subject = local_stack.Subject(user_id=user, org_id=org, org_role=role)
-    target = settings.load(data).clerk_issuer
+    if role is not None and org is None:
+        raise typer.BadParameter("--role is the one in an organisation: add --org.")
+    subject, target = local_stack.Subject(user, org, role), settings.load(data).clerk_issuer
     print(local_stack.token(settings.data_folder(data), target, subject))
 
 

@@ -26,18 +26,21 @@ class Subject:
     Attributes:
         user_id: Any text without control characters; Clerk's look like `user_2abc`.
         org_id: The organisation that is active, if one is, such as `org_acme`.
-        org_role: The role in it, without Clerk's older prefix `org:`.
+        org_role: The role in it, without Clerk's older prefix `org:`; none is a member's.
     """
 
     user_id: str
     org_id: str | None = None
-    org_role: str = "member"
+    org_role: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse ids that no issuer would give."""
-        for text in (self.user_id, self.org_id, self.org_role):
-            if text is not None and not (text and text.isprintable()):
-                raise LocalStackFailed("An id must be a text without control characters.")
+        given = {"user": self.user_id, "organisation": self.org_id, "role": self.org_role}
+        for name, text in given.items():
+            if text == "":
+                raise LocalStackFailed(f"The {name} is empty: name one.")
+            if text is not None and not text.isprintable():
+                raise LocalStackFailed(f"The {name} must be a text without control characters.")
         if self.user_id.startswith("org_") or not (self.org_id or "org_").startswith("org_"):
             raise LocalStackFailed(
                 "The id of an organisation starts with org_, and the id of a user does not."
@@ -89,7 +92,7 @@ def mint(key: RSAPrivateKey, issuer_url: str, subject: Subject, *, now_s: int) -
     }
     if subject.org_id:
         slug = subject.org_id.removeprefix("org_")
-        token_claims["o"] = {"id": subject.org_id, "rol": subject.org_role, "slg": slug}
+        token_claims["o"] = {"id": subject.org_id, "rol": subject.org_role or "member", "slg": slug}
     headers = {"kid": key_id(key), "typ": "JWT"}
     return jwt.encode(token_claims, key, algorithm="RS256", headers=headers)
 

@@ -5,7 +5,9 @@ import time
 import httpx
 import jwt
 import pytest
+from typer.testing import CliRunner
 
+from backend.cli import commands
 from tests.devkit.test_stack import refused
 from tests.support.stack import Stack, assistants
 
@@ -41,9 +43,39 @@ def test_a_token_names_the_active_organisation(stack: Stack) -> None:
     assert claims["o"] == {"id": "org_acme", "rol": "admin", "slg": "acme"}
 
 
-@pytest.mark.parametrize("user", ["", "user\nada"])
-def test_an_id_that_no_issuer_would_give_is_refused(stack: Stack, user: str) -> None:
-    assert "control characters" in refused("token", "--user", user, "--data", str(stack.data))
+def test_a_member_of_the_organisation_is_who_says_no_role(stack: Stack) -> None:
+    options = ["--org", "org_acme", "--data", str(stack.data)]
+
+    claims = decoded(stack, assistants("token", "--user", "user_ada", *options).strip())
+
+    assert claims["o"] == {"id": "org_acme", "rol": "member", "slg": "acme"}
+
+
+def test_an_id_that_no_issuer_would_give_is_refused(stack: Stack) -> None:
+    said = refused("token", "--user", "user\nada", "--data", str(stack.data))
+    assert said == "The user must be a text without control characters."
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (["--user", ""], "user"),
+        (["--user", "user_ada", "--org", ""], "organisation"),
+        (["--user", "user_ada", "--org", "org_acme", "--role", ""], "role"),
+    ],
+)
+def test_an_empty_id_is_called_empty(stack: Stack, options: list[str], name: str) -> None:
+    said = refused("token", *options, "--data", str(stack.data))
+    assert said == f"The {name} is empty: name one."
+
+
+def test_a_role_without_an_organisation_is_no_option() -> None:
+    options = ["token", "--user", "user_ada", "--role", "admin"]
+
+    tried = CliRunner().invoke(commands, options, env={"COLUMNS": "100"})
+
+    assert tried.exit_code == 2
+    assert "--role is the one in an organisation: add --org." in tried.output
 
 
 def test_a_target_that_trusts_another_issuer_gets_no_token() -> None:
