@@ -10,6 +10,7 @@ import { encodedJson, installArrays, types } from "./values.mjs";
 
 const POOL_SIZE = 10;
 const RECONNECT_S = 0.2;
+const JSON_TYPE = /^jsonb?$/;
 const VECTOR = /(^|\.)(vector|halfvec)$/;
 
 export class CallerConnection extends PostgresConnection {
@@ -71,16 +72,50 @@ function becomeCaller(transaction, settings) {
   return sql`${sql.raw(before)}${settings}${sql.raw(after)}`.execute(transaction);
 }
 
-// Lite makes text of a json argument, which the driver would take for a string of JSON.
+// Lite makes text of a json argument, which the driver would take for a string of JSON, and reads
+// the text of a json column as JSON. PostgREST stores what the body says; its null is SQL's.
 function withJsonAsOnce(ast, schema) {
-  if (!ast.function || !ast.args || Array.isArray(ast.args)) return ast;
-  const names = namesOfArguments(ast.function, schema, /^jsonb?$/);
   const once = (value) => encodedJson(ast.httpMethod === "GET" ? value : JSON.stringify(value));
-  const entries = Object.entries(ast.args).map(([name, value]) => [
+  return withValuesOf(JSON_TYPE, ast, schema, (value) => (value === null ? null : once(value)));
+}
+
+// PostgREST accepts `[0.1, 0.2]` for a vector; lite would send a PostgreSQL array.
+function withVectorsAsText(ast, schema) {
+  return withValuesOf(VECTOR, ast, schema, (value) =>
+    Array.isArray(value) ? JSON.stringify(value) : value,
+  );
+}
+
+/** Returns the request with what it gives to columns or arguments of the type changed. */
+function withValuesOf(type, ast, schema, change) {
+  if (ast.from && ast.values) {
+    const names = namesOfColumns(ast.from, schema, type);
+    const changed = (row) => withEntries(row, names, change);
+    const values = Array.isArray(ast.values) ? ast.values.map(changed) : changed(ast.values);
+    return { ...ast, values };
+  }
+  if (ast.function && ast.args && !Array.isArray(ast.args)) {
+    const names = namesOfArguments(ast.function, schema, type);
+    return { ...ast, args: withEntries(ast.args, names, change) };
+  }
+  return ast;
+}
+
+function withEntries(row, names, change) {
+  // Lite refuses a row that is none.
+  if (typeof row !== "object" || row === null || Array.isArray(row)) return row;
+  const entries = Object.entries(row).map(([name, value]) => [
     name,
-    names.has(name) && value !== null ? once(value) : value,
+    names.has(name) ? change(value) : value,
   ]);
-  return { ...ast, args: Object.fromEntries(entries) };
+  return Object.fromEntries(entries);
+}
+
+function namesOfColumns(relation, schema, type) {
+  const columns = schema.columns.filter(
+    ({ table, pg_type }) => table === relation && type.test(pg_type ?? ""),
+  );
+  return new Set(columns.map(({ name }) => name));
 }
 
 function namesOfArguments(name, schema, type) {
@@ -90,30 +125,4 @@ function namesOfArguments(name, schema, type) {
       arg_names.filter((_, index) => type.test(arg_types[index] ?? "")),
     ),
   );
-}
-
-// PostgREST accepts `[0.1, 0.2]` for a vector; lite would send a PostgreSQL array.
-function withVectorsAsText(ast, schema) {
-  const asText = (row, names) =>
-    Object.fromEntries(
-      Object.entries(row).map(([name, value]) => [
-        name,
-        names.has(name) && Array.isArray(value) ? JSON.stringify(value) : value,
-      ]),
-    );
-  if (ast.from && ast.values) {
-    const columns = schema.columns.filter(
-      ({ table, pg_type }) => table === ast.from && VECTOR.test(pg_type ?? ""),
-    );
-    const names = new Set(columns.map(({ name }) => name));
-    if (names.size === 0) return ast;
-    const rows = Array.isArray(ast.values)
-      ? ast.values.map((row) => asText(row, names))
-      : asText(ast.values, names);
-    return { ...ast, values: rows };
-  }
-  if (ast.function && ast.args && !Array.isArray(ast.args)) {
-    return { ...ast, args: asText(ast.args, namesOfArguments(ast.function, schema, VECTOR)) };
-  }
-  return ast;
 }
