@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
+import structlog
+
 from backend.governance.batch_bills import BatchBills
 from backend.governance.batcher import Batcher, BatchPace
 from backend.governance.prices import Prices
@@ -16,10 +18,12 @@ from backend.ports.models import LLMProvider
 from backend.runs.drain import end
 from backend.runs.loops import repeat
 from backend.settings import Settings
+from backend.telemetry.names import BATCHES_UNSERVED
 
 if TYPE_CHECKING:
     from backend.integrations.models.hosted import HostedProvider
 
+_log = structlog.get_logger()
 # Prefix of the model ids → what speaks of batches with its vendor.
 _WIRES: Mapping[str, str] = {
     "anthropic": "backend.integrations.models.anthropic_batches:AnthropicBatches",
@@ -33,15 +37,20 @@ def batch_services(
 ) -> Mapping[str, BatchService]:
     """Return the batches of the providers that the operator names and has an account with.
 
+    The log says which ones are named without one: their key may be another process's.
+
     Args:
         settings: Of this process.
         providers: By the prefixes of their models, with nothing around them.
     """
+    named = dict.fromkeys(settings.model_batches)
+    if unserved := [prefix for prefix in named if prefix not in providers]:
+        _log.warning(BATCHES_UNSERVED, providers=unserved)
     return {
         prefix: cast("HostedProvider", providers[prefix]).batches(
             pkgutil.resolve_name(_WIRES[prefix])
         )
-        for prefix in settings.model_batches
+        for prefix in named
         if prefix in providers
     }
 

@@ -174,6 +174,21 @@ async def test_an_alias_may_lead_on_stay_or_lead_to_a_provider_without_a_key() -
         pass
 
 
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [("mistral,openai,anthropic", [["openai", "anthropic"]]), ("mistral", []), ("", [])],
+)
+async def test_the_log_names_once_who_is_to_be_asked_in_batches_and_has_no_account(
+    named: str, told: list[list[str]]
+) -> None:
+    settings = Settings(model_batches=named, mistral_api_key=SecretStr("k"))
+    with structlog.testing.capture_logs() as lines:
+        async with open_models(settings, SystemClock(), ScriptedGateway()):
+            pass
+    said = [it for it in lines if it["event"] == "batches.unserved"]
+    assert [(it["log_level"], it["providers"]) for it in said] == [("warning", it) for it in told]
+
+
 @pytest.mark.parametrize("keys", ["sk-x", "vlm=sk-x", "vllm=sk-x,sk-y", "sk-x=="])
 def test_a_key_of_no_server_is_refused_without_being_shown(keys: str) -> None:
     said = "COMPATIBLE_API_KEY: .* known from COMPATIBLE_BASE_URL: vllm"
