@@ -1,8 +1,6 @@
 """The operator's own functions, by the names of their modules."""
 
-import ast
 import importlib
-import inspect
 import re
 from collections.abc import Iterable, Mapping
 from types import ModuleType
@@ -32,15 +30,9 @@ def load_modules(names: Iterable[str]) -> list[PythonTool]:
 
 
 def _tools_of(name: str) -> Mapping[str, PythonTool]:
-    module = _imported(name)
-    if twice := _written_twice(module):
-        raise SettingsInvalid(
-            f"TOOLS_MODULES: {name} defines {twice} twice, so that the first one is lost: "
-            "rename one of them."
-        )
     found = {
         f"{name}.{its}": value
-        for its, value in vars(module).items()
+        for its, value in vars(_imported(name)).items()
         if isinstance(value, PythonTool)
     }
     if not found:
@@ -65,26 +57,6 @@ def _imported(name: str) -> ModuleType:
     except Exception as error:
         # Whatever stands in it is run; where it fails is the operator's to see.
         raise SettingsInvalid(_broken(name, error)) from error
-
-
-def _written_twice(module: ModuleType) -> str | None:
-    # The module itself holds only the later one: that there were two, its text alone says.
-    try:
-        statements = ast.parse(inspect.getsource(module)).body
-    except (OSError, TypeError, SyntaxError):
-        return None
-    seen: set[str] = set()
-    for it in statements:
-        if isinstance(it, ast.FunctionDef | ast.AsyncFunctionDef) and _is_tool(it):
-            if it.name in seen:
-                return it.name
-            seen.add(it.name)
-    return None
-
-
-def _is_tool(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    said = (ast.unparse(it).partition("(")[0] for it in function.decorator_list)
-    return any(it.rpartition(".")[2] == "tool" for it in said)
 
 
 def _no_name(name: str) -> str:

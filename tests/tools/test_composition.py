@@ -149,10 +149,6 @@ _TWICE = "from backend.tools.registry import tool\n"
             ["@tool\ndef roll(): ...\n@tool(name='roll')\ndef throw(): ..."],
             "own_0.roll and own_0.throw are both called roll: rename",
         ),
-        (
-            ["@tool\ndef roll(): ...\n@tool()\nasync def roll(): ..."],
-            "own_0 defines roll twice, so that the first one is lost: rename",
-        ),
     ],
 )
 async def test_two_of_the_operators_functions_with_one_name_are_refused(
