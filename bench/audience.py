@@ -85,9 +85,8 @@ class Audience:
             for row in await self._project.admin.fetch(_STORED, session):
                 ending = heard.endings.get(row["run"])
                 missing += ending is None
-                different += bool(ending) and (
-                    heard.texts.get(ending["message_id"], "") != row["words"]
-                )
+                if ending:
+                    different += heard.texts.get(ending["message_id"], "") != row["words"]
         return {
             "readers": len(self.transcripts),
             "reader_cuts": self.cuts,

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from anthropic import AsyncAnthropic
 from mistralai.client import Mistral
+from mistralai.client.models import UserMessage
 from openai import AsyncOpenAI
 from pydantic import SecretStr
 
@@ -127,7 +128,7 @@ def _mistral(name: str, url: str) -> Call:
 
     async def call() -> None:
         async for _ in await client.chat.stream_async(
-            model=_MODEL, messages=[{"role": "user", "content": _QUESTION}]
+            model=_MODEL, messages=[UserMessage(content=_QUESTION)]
         ):
             pass
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 
 from backend import settings
-from backend.app.catalogue import PrefixCatalogue
 from backend.app.worker import work_with
 from backend.domain.asker import Asker
 from backend.domain.usage import Usage
@@ -14,20 +13,15 @@ from backend.ports.models import (
     Embeddings,
     Finished,
     ModelEvent,
-    ModelReply,
     ModelRequest,
     TextDelta,
 )
-from backend.ports.replies import collect
+from backend.ports.replies import Streamed
 from backend.telemetry import logs
 
 
-class StampedModel:
+class StampedModel(Streamed):
     """Each delta is the moment at which it was said, on the clock that all processes share."""
-
-    async def generate(self, request: ModelRequest) -> ModelReply:
-        """Return all moments."""
-        return await collect(self.stream(request))
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """Yield as many moments as the user asks for, so many milliseconds apart."""
@@ -52,7 +46,7 @@ def main() -> None:
     """Work until killed."""
     chosen = settings.load()
     logs.configure(chosen.log_level)
-    asyncio.run(work_with(chosen, PrefixCatalogue({"offline": StampedModel()})))
+    asyncio.run(work_with(chosen, StampedModel()))
 
 
 if __name__ == "__main__":

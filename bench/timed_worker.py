@@ -5,29 +5,22 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 
 from backend import settings
-from backend.app.catalogue import PrefixCatalogue
 from backend.app.worker import work_with
 from backend.domain.asker import Asker
 from backend.domain.usage import Usage
 from backend.ports.models import (
     Embeddings,
     Finished,
-    LLMProvider,
     ModelEvent,
-    ModelReply,
     ModelRequest,
     TextDelta,
 )
-from backend.ports.replies import collect
+from backend.ports.replies import Streamed
 from backend.telemetry import logs
 
 
-class TimedModel:
+class TimedModel(Streamed):
     """Its answer is the moment of the call, on the clock that all processes share."""
-
-    async def generate(self, request: ModelRequest) -> ModelReply:
-        """Return the moment."""
-        return await collect(self.stream(request))
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """Yield the moment."""
@@ -46,8 +39,7 @@ def main() -> None:
     """Work until killed."""
     chosen = settings.load()
     logs.configure(chosen.log_level)
-    model: LLMProvider = TimedModel()
-    asyncio.run(work_with(chosen, PrefixCatalogue({"offline": model})))
+    asyncio.run(work_with(chosen, TimedModel()))
 
 
 if __name__ == "__main__":
