@@ -4,11 +4,18 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.mutants.summary import pytest_terminal_summary
 from tests.support.cluster import DEFAULT_MAJOR, ClusterPool, Database, PreparedCluster
 
 __all__ = ["pytest_terminal_summary"]
+
+# How long an example takes is the machine's affair; all else stays as Hypothesis has it, also in CI.
+settings.register_profile(
+    "untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
