@@ -36,7 +36,7 @@ async def test_no_word_of_a_message_and_no_password_is_logged(scene: Scene) -> N
 async def test_every_line_about_a_run_names_it(scene: Scene) -> None:
     session = await scene.ask("Hello")
     worker = await scene.workshop.ready()
-    await scene.until_idle()
+    await scene.until_logged(worker, "run.ended")
     (run,) = await scene.chat.runs(session)
     (claimed,) = worker.logged("run.claimed")
     (ended,) = worker.logged("run.ended")

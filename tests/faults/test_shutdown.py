@@ -22,6 +22,7 @@ async def test_a_stopping_worker_claims_nothing_more(scene: Scene) -> None:
     worker = await scene.workshop.ready()
     await scene.until_streaming()
     worker.ask_to_stop()
+    await scene.until_logged(worker, "worker.stopping")
     await scene.chat.ada.say(session, "too late")
     await scene.ask("too late as well")
     assert await worker.ended() == 0
