@@ -19,6 +19,7 @@ from backend.ports.clock import SystemClock
 class Connection(H11Protocol):
     """Speaks HTTP/1.1 by h11, which bounds the size of a request's head."""
 
+    # Uvicorn narrows the type of the transport as well, and tells mypy so by the same words.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or make room for it: an idle one goes first."""
         super().connection_made(transport)

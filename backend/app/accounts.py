@@ -77,7 +77,17 @@ def prefixes(settings: Settings) -> frozenset[str]:
     return frozenset({OFFLINE, COMPATIBLE, *HOSTED, *settings.compatible_base_url})
 
 
-def check_limits(settings: Settings) -> None:
+def check_names(settings: Settings) -> None:
+    """Return quietly if limits and aliases are of providers that there may be.
+
+    Raises:
+        SettingsInvalid: A limit is nobody's, or an alias leads nowhere.
+    """
+    _check_limits(settings)
+    _check_aliases(settings)
+
+
+def _check_limits(settings: Settings) -> None:
     """Return quietly if each limit is one of a provider that there may be.
 
     Raises:
@@ -99,14 +109,13 @@ def check_accounts(settings: Settings, clock: Clock) -> None:
         SettingsInvalid: One cannot be had, a server has another provider's name, a limit is
             nobody's, or an alias leads nowhere.
     """
-    check_limits(settings)
-    check_aliases(settings)
+    check_names(settings)
     for prefix, account in accounts(settings).items():
         if not account.is_in_vault:
             _keys(prefix, account, clock)
 
 
-def check_aliases(settings: Settings) -> None:
+def _check_aliases(settings: Settings) -> None:
     """Return quietly if each alias leads to a provider that there may be, and none leads back.
 
     Raises:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from backend.app.accounts import OFFLINE, accounts, check_aliases, check_limits, open_provider
+from backend.app.accounts import OFFLINE, accounts, check_names, open_provider
 from backend.app.batches import batch_services, batching
 from backend.app.catalogue import PrefixCatalogue
 from backend.devkit.offline_model import OfflineModel
@@ -48,8 +48,7 @@ async def open_models(
         SettingsInvalid: A provider's keys cannot be had, a server has another provider's name, a
             limit is nobody's, or an alias leads nowhere.
     """
-    check_limits(settings)
-    check_aliases(settings)
+    check_names(settings)
     ledger, prices = DatabaseLedger(gateway, clock), ListedPrices(settings.compatible_base_url)
     limits = Turns(settings.model_limits, gateway, clock)
     billing = Billing(ledger, prices, clock)

@@ -89,5 +89,6 @@ def _servers(tools: Any) -> Iterator[ToolServer]:
         match tool:
             case {"type": "mcp", "mcp": {"server": str(name)}}:
                 allowed = tool["mcp"].get("allowed_tools")
-                names = None if allowed is None else [it for it in allowed if isinstance(it, str)]
-                yield ToolServer(name, None if names is None else tuple(names))
+                if allowed is not None:
+                    allowed = tuple(it for it in allowed if isinstance(it, str))
+                yield ToolServer(name, allowed)
