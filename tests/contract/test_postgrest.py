@@ -29,7 +29,7 @@ READINESS = ("engine.readiness", {"p_max_age_s": 15.0})
 
 def gateway_to(url: str, **options: Any) -> PostgrestGateway:
     given = {"secret_key": "sb_secret_x", "publishable_key": "sb_publishable_x", **options}
-    return PostgrestGateway(url, SystemClock(), size=2, timeout_s=0.5, **given)
+    return PostgrestGateway(url, SystemClock(), size=2, **{"timeout_s": 10, **given})
 
 
 Handler: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -187,7 +187,7 @@ async def test_a_server_that_says_nothing_is_given_up() -> None:
     async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read()
 
-    async with serving(silent) as url, gateway_to(url) as gateway:
+    async with serving(silent) as url, gateway_to(url, timeout_s=0.5) as gateway:
         with pytest.raises(DatabaseUnavailable):
             await gateway.call(*READINESS)
 
@@ -200,7 +200,7 @@ async def test_an_answer_that_drips_for_ever_is_given_up() -> None:
             await writer.drain()
             await asyncio.sleep(0.05)
 
-    async with serving(drip) as url, gateway_to(url) as gateway:
+    async with serving(drip) as url, gateway_to(url, timeout_s=0.5) as gateway:
         with pytest.raises(DatabaseUnavailable, match="TimeoutError"):
             await gateway.call(*READINESS)
 

@@ -230,7 +230,7 @@ async def test_a_call_that_was_sent_and_not_answered_is_estimated(
 ) -> None:
     ledger = KeptLedger()
     unreliable.will({"type": "slow_first_token", "seconds": 20})
-    provider = accounts.at(unreliable.url_of(name), name, silence_s=0.3)
+    provider = accounts.at(unreliable.url_of(name), name, silence_s=1)
 
     await heard_until_raised(Metered(provider, name, billing(ledger)), REQUEST)
 

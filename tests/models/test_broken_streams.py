@@ -140,7 +140,7 @@ async def test_a_provider_that_falls_silent_is_given_up(
 ) -> None:
     unreliable.will({"type": "reply", "text": "one two three"})
     unreliable.will_break("stall", after_chunks=_CHUNKS_OF_A_WORD + 1, stall_seconds=30)
-    provider = accounts.at(unreliable.base_url, silence_s=0.2)
+    provider = accounts.at(unreliable.base_url, silence_s=2)
     events, error = await heard_until_raised(provider, ask("Count"))
     assert events == [TextDelta("one ")]
     assert type(error) is ModelUnavailable

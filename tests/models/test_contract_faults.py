@@ -228,7 +228,7 @@ async def test_the_log_says_how_an_answer_was_lost(
     unreliable: Unreliable, name: str, accounts: Accounts, behaviour: dict[str, Any], reason: str
 ) -> None:
     unreliable.will(behaviour)
-    provider = accounts.at(unreliable.url_of(name), name, silence_s=0.3)
+    provider = accounts.at(unreliable.url_of(name), name, silence_s=1)
     with structlog.testing.capture_logs() as lines:
         await heard_until_raised(provider, ask(SECRET))
     assert [line["reason"] for line in lines] == [reason]

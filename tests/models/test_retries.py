@@ -131,7 +131,7 @@ async def test_an_answer_that_does_not_begin_in_time_is_given_up(
 ) -> None:
     unreliable.will_break("stall", after_chunks=0, stall_seconds=20)
     ledger = KeptLedger()
-    models = together(accounts, unreliable, clock, billing=billing(ledger), model_first_s=0.2)
+    models = together(accounts, unreliable, clock, billing=billing(ledger), model_first_s=1)
     events, error = await heard_until_raised(models, request())
     assert (events, type(error)) == ([], ModelTimedOut)
     assert [(it.outcome, it.is_estimated) for it in ledger.calls] == [("model_timed_out", True)]
@@ -143,7 +143,7 @@ async def test_an_answer_that_does_not_end_in_time_is_given_up(
     unreliable.will({"type": "reply", "text": "one two three four five six"})
     unreliable.will_break("stall", after_chunks=6, stall_seconds=20)
     ledger = KeptLedger()
-    models = together(accounts, unreliable, clock, billing=billing(ledger), model_call_s=0.5)
+    models = together(accounts, unreliable, clock, billing=billing(ledger), model_call_s=2)
     events, error = await heard_until_raised(models, request())
     assert type(error) is ModelTimedOut
     (call,) = ledger.calls

@@ -114,7 +114,7 @@ async def test_a_wrong_answer_is_an_error_of_this_call_alone(server: WebServer, 
 
 async def test_a_server_that_hangs_is_left_in_time_and_asked_anew(server: WebServer) -> None:
     peer = Peer(server)
-    async with tools_of(at(f"{server.url}/mcp"), timeout_s=0.1) as made:
+    async with tools_of(at(f"{server.url}/mcp"), timeout_s=1) as made:
         it = (await made.tools())["it"]
         good = peer.answers["tools/call"]
         peer.answers["tools/call"] = lambda _: None

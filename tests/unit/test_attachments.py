@@ -221,7 +221,7 @@ async def test_of_too_many_bytes_the_newest_are_given() -> None:
 async def test_what_is_not_there_in_time_is_left_out_and_the_newest_is_given() -> None:
     shelf = Stuck({name: name.encode() for name in "abc"})
     turns = [Message("user", (File(name),)) for name in "abc"]
-    made = Attachments(shelf, Glance(), limits=AttachmentLimits(total_s=0.05))
+    made = Attachments(shelf, Glance(), limits=AttachmentLimits(total_s=2))
     parts = [turn.parts[0] for turn in await made.resolve(turns, ADA)]
     assert [type(part) for part in parts] == [Note, Note, Document]
     assert "took too long" in str(parts[1])
