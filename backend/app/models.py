@@ -58,7 +58,7 @@ async def open_models(
     waiting = {
         prefix: Batched(direct[prefix], prefix, it, gateway) for prefix, it in services.items()
     }
-    served = PrefixCatalogue({**direct, **waiting}, successors(settings.model_aliases))
+    served = _catalogue(settings, {**direct, **waiting})
     cached = Cached(Fallbacks(served), DatabaseCaches(gateway), ledger, clock)
     budgeted = Budgeted(cached, gateway, prices, clock)
     try:
@@ -76,7 +76,12 @@ def catalogue(settings: Settings, clock: Clock) -> PrefixCatalogue:
         SettingsInvalid: A provider's keys cannot be had, or a server has another provider's name.
     """
     governed = _governed(settings, clock, _providers(settings, clock))
-    return PrefixCatalogue(governed, successors(settings.model_aliases))
+    return _catalogue(settings, governed)
+
+
+def _catalogue(settings: Settings, providers: Mapping[str, LLMProvider]) -> PrefixCatalogue:
+    replaced = successors(settings.model_aliases)
+    return PrefixCatalogue(providers, replaced, {OFFLINE: OfflineModel.names})
 
 
 def _providers(

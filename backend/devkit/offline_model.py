@@ -52,6 +52,8 @@ _WORDS_BETWEEN_YIELDS = 32
 class OfflineModel(Streamed):
     """Serves `offline:demo`."""
 
+    names = ("demo",)
+
     def __init__(self, clock: Clock, *, trials: bool = False) -> None:
         """Ready to answer.
 

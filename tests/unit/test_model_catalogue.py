@@ -92,6 +92,11 @@ def test_without_keys_only_the_offline_model_is_served() -> None:
             models.find(f"{prefix}:m")
 
 
+def test_the_offline_model_answers_to_its_own_name_only() -> None:
+    with pytest.raises(ModelNotFound, match=r"no model 'dmeo'. There are: offline:demo\."):
+        made().find("offline:dmeo")
+
+
 @pytest.mark.parametrize(
     ("values", "served"),
     [
