@@ -12,6 +12,7 @@ from backend.governance.prices import ListedPrices
 from tests.batches.relay import each_line
 from tests.batches.scene import CREATE, MODELS, QUESTION, SAID, BatchScene
 from tests.faults.scene import BOTH_WAYS
+from tests.support.processes import UNHARMED
 
 PROVIDERS = pytest.mark.parametrize("provider", list(MODELS))
 
@@ -23,7 +24,7 @@ async def test_a_run_that_may_wait_is_answered_by_a_batch_and_costs_half(
 ) -> None:
     relay = await scene.use(provider)
     session = await scene.ask(QUESTION)
-    scene.work()
+    scene.work(**UNHARMED)
     await scene.until_idle()
 
     text, *outcome = await scene.answer_of(session)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.batches.scene import CREATE, MODELS, QUESTION, SAID, BatchScene
+from tests.support.processes import UNHARMED
 
 PROVIDERS = pytest.mark.parametrize("provider", list(MODELS))
 _ANSWERS = {
@@ -86,7 +87,7 @@ async def test_a_worker_that_dies_after_it_has_landed_the_answer_has_landed_it(
 async def test_two_workers_send_each_question_once(scene: BatchScene) -> None:
     relay = await scene.use("mistral")
     for _ in range(2):
-        await scene.work().ready()
+        await scene.work(**UNHARMED).ready()
     for _ in range(12):
         await scene.ask(QUESTION)
     await scene.until_idle()

@@ -1,6 +1,7 @@
 """Workers that stand still while another takes over: what they say afterwards is refused."""
 
 from tests.faults.scene import SLOW, Scene, script
+from tests.support.processes import UNHARMED
 from tests.support.proxy import slow_network
 
 # One connection, and no claim on it: nothing but the flush is on its way when the network stops.
@@ -27,7 +28,7 @@ async def test_the_finish_of_a_worker_that_lost_its_run_is_refused(scene: Scene)
     frozen = await scene.workshop.ready(WORKER_LEASE_S="0.5")
     await scene.until_streaming()
     frozen.freeze()
-    await scene.workshop.ready()
+    await scene.workshop.ready(**UNHARMED)
     await scene.until_count("fence = 2")
     # Awake again while the other one still works: both now try to finish the same run.
     frozen.thaw()

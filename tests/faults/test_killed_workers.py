@@ -3,6 +3,7 @@
 import pytest
 
 from tests.faults.scene import BOTH_WAYS, SLOW, Scene, script
+from tests.support.processes import UNHARMED
 
 pytestmark = BOTH_WAYS
 
@@ -39,7 +40,7 @@ async def test_a_worker_that_dies_at_this_point_costs_no_answer(
 ) -> None:
     await scene.ask(script(deltas=30, delay_ms=5, fault=fault), "and then?")
     await scene.workshop.start().ended()
-    await scene.workshop.ready()
+    await scene.workshop.ready(**UNHARMED)
     await scene.until_idle()
     assert await scene.fences() == [2, 1]
     assert await scene.count("status = 'completed'") == 2

@@ -35,8 +35,10 @@ async def test_faults_behind_a_pooler_cost_no_answer(
 ) -> None:
     with transaction_pooler(scene.workshop.database_url) as url:
         await scene.ask(script(deltas=30, delay_ms=5, fault=fault), "and then?")
+        # Its lease outlasts pauses of a busy machine, but not the test's patience.
+        one_each = {"WORKER_CONCURRENCY": "1", "WORKER_LEASE_S": "3"}
         for _ in range(2):
-            scene.workshop.start(DATABASE_URL=url, WORKER_LISTEN="off", WORKER_CONCURRENCY="1")
+            scene.workshop.start(DATABASE_URL=url, WORKER_LISTEN="off", **one_each)
         await scene.until_idle()
         assert max(await scene.fences()) == 2
         await scene.assert_sound()

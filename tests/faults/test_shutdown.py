@@ -1,6 +1,7 @@
 """Workers that are asked to end: nothing is lost, nothing is waited for in vain."""
 
 from tests.faults.scene import BOTH_WAYS, SLOW, Scene, script
+from tests.support.processes import UNHARMED
 
 ENDLESS = script(deltas=10_000, delay_ms=20)
 
@@ -9,7 +10,7 @@ pytestmark = BOTH_WAYS
 
 async def test_a_worker_asked_to_stop_finishes_what_it_has_begun(scene: Scene) -> None:
     await scene.ask(SLOW)
-    worker = await scene.workshop.ready()
+    worker = await scene.workshop.ready(**UNHARMED)
     await scene.until_streaming()
     worker.ask_to_stop()
     assert await worker.ended() == 0
@@ -19,7 +20,7 @@ async def test_a_worker_asked_to_stop_finishes_what_it_has_begun(scene: Scene) -
 
 async def test_a_stopping_worker_claims_nothing_more(scene: Scene) -> None:
     session = await scene.ask(SLOW)
-    worker = await scene.workshop.ready()
+    worker = await scene.workshop.ready(**UNHARMED)
     await scene.until_streaming()
     worker.ask_to_stop()
     await scene.until_logged(worker, "worker.stopping")
@@ -31,11 +32,11 @@ async def test_a_stopping_worker_claims_nothing_more(scene: Scene) -> None:
 
 async def test_runs_that_outlast_the_drain_are_given_back_without_a_failure(scene: Scene) -> None:
     await scene.ask(script(deltas=60, delay_ms=50))
-    worker = await scene.workshop.ready(WORKER_DRAIN_S="1", WORKER_LEASE_S="60")
+    worker = await scene.workshop.ready(WORKER_DRAIN_S="1", **UNHARMED)
     await scene.until_streaming()
     worker.ask_to_stop()
     assert await worker.ended(within_s=5) == 0
-    # The lease has most of a minute to go: it was the worker who gave the run back.
+    # The lease has most of its time to go: it was the worker who gave the run back.
     assert await scene.count("status = 'ready' and failures = 0 and fence = 1") == 1
     await scene.workshop.ready()
     await scene.until_idle()
@@ -44,7 +45,7 @@ async def test_runs_that_outlast_the_drain_are_given_back_without_a_failure(scen
 
 async def test_a_second_signal_gives_the_runs_back_at_once(scene: Scene) -> None:
     await scene.ask(ENDLESS)
-    worker = await scene.workshop.ready(WORKER_DRAIN_S="60", WORKER_LEASE_S="60")
+    worker = await scene.workshop.ready(WORKER_DRAIN_S="60", **UNHARMED)
     await scene.until_streaming()
     worker.ask_to_stop()
     await scene.until_logged(worker, "worker.stopping")

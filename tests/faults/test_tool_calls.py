@@ -9,7 +9,7 @@ import pytest_asyncio
 from tests.faults.gate import Gate, open_gate
 from tests.faults.scene import BOTH_WAYS, Scene, script
 from tests.support.oracles import text_of
-from tests.support.processes import WorkerProcess, until
+from tests.support.processes import UNHARMED, WorkerProcess, until
 
 NAMES = ("first", "second", "third")
 THREE = script(tool_calls=[[{"name": name} for name in NAMES]], text="A moment.")
@@ -34,7 +34,10 @@ class Stage:
         await self._scene.ask(text)
 
     async def worker(self) -> WorkerProcess:
-        return await self._scene.workshop.ready(**self._settings)
+        return await self._scene.workshop.ready(**self._settings, **UNHARMED)
+
+    async def doomed(self) -> WorkerProcess:
+        return await self._scene.workshop.ready(**self._settings, WORKER_LEASE_S="2")
 
     async def until_done(self, count: int) -> None:
         async def holds() -> bool:
@@ -55,7 +58,7 @@ async def test_three_calls_outlive_a_kill_and_none_that_was_done_is_made_again(
     scene: Scene, stage: Stage, gate: Gate, done: int
 ) -> None:
     await stage.ask(THREE, *NAMES)
-    doomed = await stage.worker()
+    doomed = await stage.doomed()
     await gate.until_knocked(*NAMES)
     gate.let_through(*NAMES[:done])
     await stage.until_done(done)
@@ -82,7 +85,7 @@ async def test_each_kill_between_two_calls_of_three_costs_only_what_was_under_wa
 ) -> None:
     await stage.ask(THREE, *NAMES)
     for done in range(1, 4):
-        doomed = await stage.worker()
+        doomed = await stage.doomed()
         await gate.until_knocked(*NAMES[done - 1 :])
         gate.let_through(NAMES[done - 1])
         await stage.until_done(done)
@@ -104,7 +107,7 @@ async def test_a_call_that_must_not_be_made_twice_is_told_as_interrupted(
     await stage.ask(
         script(tool_calls=[[{"name": "only_once"}, {"name": "first"}]]), "only_once", "first"
     )
-    doomed = await stage.worker()
+    doomed = await stage.doomed()
     await gate.until_knocked("first", "only_once")
     doomed.kill()
 

@@ -10,7 +10,7 @@ from tests.images.dockerfile import ROOT, context, stages
 from tests.images.image import Image
 from tests.images.jail import hand_over
 from tests.support.cluster import PRELUDE, Database, PreparedCluster
-from tests.support.processes import until
+from tests.support.processes import UNHARMED, until
 from tests.support.snapshots import catalogue_of
 from tests.support.stream_reader import until_ending
 
@@ -55,7 +55,7 @@ async def test_a_message_is_answered_through_the_service_and_a_worker(ship: Ship
 async def test_sigterm_lets_the_answer_end_and_both_exit_with_0(ship: Ship) -> None:
     port = free_port()
     service = await ship.serve(port)
-    worker = await ship.start("work", OFFLINE_TRIALS="true").ready()
+    worker = await ship.start("work", OFFLINE_TRIALS="true", **UNHARMED).ready()
     session = await ship.ask(SLOW)
     reader = await ship.reader(port, session)
     async with reader.open() as frames:

@@ -17,7 +17,7 @@ from tests.models.servers import Control, Scripted, Unreliable
 from tests.support.chat import open_chat
 from tests.support.cluster import Database
 from tests.support.oracles import text_of
-from tests.support.processes import WorkerProcess, open_workshop
+from tests.support.processes import UNHARMED, WorkerProcess, open_workshop
 
 QUESTION = "How tall is the Brocken?"
 TOOL = {
@@ -51,7 +51,7 @@ def start_worker(
     account = {f"{name}_api_key": KEY, f"{name}_base_url": server.url_of(name)}
     told = {variable.upper(): value for variable, value in account.items()}
     loud = {"OPENAI_LOG": "debug", "ANTHROPIC_LOG": "debug", "MISTRAL_DEBUG": "true"}
-    return scene.workshop.start(**{**told, **loud, "LOG_LEVEL": "DEBUG", **settings})
+    return scene.workshop.start(**{**told, **loud, **UNHARMED, "LOG_LEVEL": "DEBUG", **settings})
 
 
 async def answer_of(scene: Scene, session: UUID) -> tuple[str, str | None, dict[str, Any] | None]:
