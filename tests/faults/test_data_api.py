@@ -86,7 +86,7 @@ async def test_a_cancellation_comes_with_the_heartbeat(scene: ApiScene) -> None:
     await scene.until_streaming()
     (run,) = await scene.chat.runs(session)
     await scene.chat.ada.cancel(run["id"])
-    await scene.until_idle(within_s=5)
+    await scene.until_idle(within_s=20)
     assert await scene.outcomes() == [("incomplete", "cancelled", None)]
     await scene.assert_sound()
 

@@ -35,7 +35,7 @@ async def test_runs_that_outlast_the_drain_are_given_back_without_a_failure(scen
     worker = await scene.workshop.ready(WORKER_DRAIN_S="1", **UNHARMED)
     await scene.until_streaming()
     worker.ask_to_stop()
-    assert await worker.ended(within_s=5) == 0
+    assert await worker.ended(within_s=20) == 0
     # The lease has most of its time to go: it was the worker who gave the run back.
     assert await scene.count("status = 'ready' and failures = 0 and fence = 1") == 1
     await scene.workshop.ready()
@@ -50,5 +50,5 @@ async def test_a_second_signal_gives_the_runs_back_at_once(scene: Scene) -> None
     worker.ask_to_stop()
     await scene.until_logged(worker, "worker.stopping")
     worker.ask_to_stop()
-    assert await worker.ended(within_s=5) == 0
+    assert await worker.ended(within_s=20) == 0
     assert await scene.count("status = 'ready' and failures = 0") == 1
