@@ -70,7 +70,7 @@ async def test_questions_that_come_together_are_one_batch(scene: BatchScene) -> 
     relay = await scene.use("mistral")
     for _ in range(5):
         await scene.ask(QUESTION)
-    scene.work(MODEL_BATCH_DELAY_S="2")
+    scene.work(MODEL_BATCH_DELAY_S="3")
     await scene.until_idle()
 
     assert await scene.count("status = 'completed'") == 5

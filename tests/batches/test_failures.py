@@ -132,7 +132,7 @@ async def test_a_refused_question_is_asked_of_another_model_where_the_row_names_
 async def test_a_cancelled_run_that_waits_to_be_sent_is_not_sent(scene: BatchScene) -> None:
     relay = await scene.use("mistral")
     session = await scene.ask(QUESTION)
-    worker = scene.work(MODEL_BATCH_DELAY_S="2", MODEL_BATCH_POLL_S="0.3")
+    worker = scene.work(MODEL_BATCH_DELAY_S="5", MODEL_BATCH_POLL_S="0.3")
     await scene.until_count("status = 'ready' and run_after > now() + interval '1 hour'")
     (run,) = await scene.chat.runs(session)
     await scene.chat.ada.cancel(run["id"])
@@ -177,7 +177,7 @@ async def test_an_answer_that_nobody_waits_for_is_paid_by_who_asked(
 ) -> None:
     relay = await scene.use("mistral")
     session = await scene.ask(QUESTION)
-    worker = scene.work(MODEL_BATCH_POLL_S="2")
+    worker = scene.work(MODEL_BATCH_POLL_S="4")
     await scene.until_batch("open")
     await _leave(scene, session, gone)
     await scene.until_batch("ended")

@@ -28,9 +28,9 @@ async def test_messages_sent_while_the_assistant_speaks_wait_for_their_turn(scen
 
 
 async def test_a_run_that_outlasts_its_lease_stays_with_its_worker(scene: Scene) -> None:
-    await scene.ask(script(deltas=60, delay_ms=50))
+    await scene.ask(script(deltas=100, delay_ms=50))
     for _ in range(2):
-        await scene.workshop.ready(WORKER_LEASE_S="2")
+        await scene.workshop.ready(WORKER_LEASE_S="3")
     await scene.until_idle()
     assert await scene.fences() == [1]
     await scene.assert_sound()

@@ -1,6 +1,6 @@
 """Somebody else's transaction holds rows of a run for longer than anyone should."""
 
-from tests.faults.scene import SLOW, Scene, script
+from tests.faults.scene import Scene, script
 
 
 async def test_a_run_row_that_somebody_holds_delays_its_stream_and_loses_nothing(
@@ -26,8 +26,8 @@ async def test_sessions_that_somebody_holds_do_not_cost_other_runs_their_leases(
 ) -> None:
     for _ in range(12):
         await scene.ask("Hello")
-    long = await scene.ask(SLOW)
-    await scene.workshop.ready(WORKER_LEASE_S="1", DATABASE_POOL="2")
+    long = await scene.ask(script(deltas=200, delay_ms=20))
+    await scene.workshop.ready(WORKER_LEASE_S="2", DATABASE_POOL="2")
     holder = await scene.chat.line().open()
     async with holder.transaction():
         await holder.execute(

@@ -33,7 +33,7 @@ async def test_a_cancellation_reaches_the_model_call_and_keeps_the_text(scene: S
 
 @pytest.mark.parametrize("why", ["cancelled", "expired", "superseded"])
 async def test_a_run_that_was_cut_shows_what_the_ledger_has_of_it(scene: Scene, why: str) -> None:
-    await scene.chat.configure(run_ttl_s=1 if why == "expired" else 600)
+    await scene.chat.configure(run_ttl_s=2 if why == "expired" else 600)
     session = await scene.ask(ENDLESS, while_running="supersede")
     await scene.workshop.ready()
     await scene.until_streaming()
@@ -88,7 +88,7 @@ async def test_a_new_message_supersedes_the_run_under_way(scene: Scene) -> None:
 
 
 async def test_a_run_that_takes_too_long_expires_with_the_text_it_had(scene: Scene) -> None:
-    await scene.chat.configure(run_ttl_s=1)
+    await scene.chat.configure(run_ttl_s=2)
     session = await scene.ask(ENDLESS, "and then?")
     await scene.workshop.ready()
     await scene.until_idle()
