@@ -1,15 +1,13 @@
 """What an answer out of a batch cost, as a row of the ledger."""
 
 import json
-import math
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
 
 from backend.domain.usage import Usage
 from backend.errors import AssistantsError
-from backend.governance.estimates import BYTES_PER_TOKEN, Heard
+from backend.governance.estimates import Heard
 from backend.governance.prices import Prices
 from backend.ports.batches import BatchAnswer, BatchService
 from backend.ports.ledger import COMPLETED
@@ -17,7 +15,6 @@ from backend.ports.models import Finished, ModelEvent, ModelRequest
 
 _LONGEST_NAME = 200
 _NOTHING = Finished("stop", Usage())
-_NO_REQUEST = ModelRequest("", ())
 
 
 class BatchBills:
@@ -62,7 +59,7 @@ class BatchBills:
         counted = usage.input_tokens + usage.output_tokens > 0
         is_estimated = answer.state == "succeeded" and not counted
         if is_estimated:
-            usage = _estimate(item, answer, heard)
+            usage = heard.usage_in_batch((item or {}).get("bytes") or 0, answer.body)
         return {
             "provider": provider,
             "model": model,
@@ -83,15 +80,3 @@ async def _end_of(events: AsyncGenerator[ModelEvent, None], heard: Heard) -> Fin
                 return event
             heard.hear(event)
     return _NOTHING
-
-
-def _estimate(item: Mapping[str, Any] | None, answer: BatchAnswer, heard: Heard) -> Usage:
-    """Return a bound for what was sent, and what was heard: some servers do not count."""
-    said, sent = heard.usage(_NO_REQUEST), (item or {}).get("bytes") or 0
-    # An answer that cannot be read was made all the same.
-    unread = 0 if said.output_tokens else len((answer.body or "").encode())
-    return replace(
-        said,
-        input_tokens=math.ceil(sent / BYTES_PER_TOKEN),
-        output_tokens=said.output_tokens + math.ceil(unread / BYTES_PER_TOKEN),
-    )

@@ -11,7 +11,9 @@ from typing import Any
 import structlog
 
 from backend.domain.asker import Asker
+from backend.domain.usage import Usage
 from backend.errors import AssistantsError, ModelPending
+from backend.governance.estimates import Heard
 from backend.governance.keys import question_key
 from backend.ports.batches import BatchAnswer, BatchService
 from backend.ports.gateway import Gateway
@@ -104,8 +106,10 @@ class Landed(Streamed):
             # Asked directly, the model may give one that can be read.
             _log.warning(BATCH_ANSWER_SPOILT, model=model, code=error.code)
             return []
-        is_whole = bool(told) and isinstance(told[-1], Finished)
-        return [_of_model(event, model) for event in told] if is_whole else []
+        final = told.pop() if told else None
+        if not isinstance(final, Finished):
+            return []
+        return [*told, replace(final, model=model, usage=_usage(final, item, told))]
 
 
 class Batched(Streamed):
@@ -182,5 +186,11 @@ def _run_of(request: ModelRequest) -> str | None:
     return request.asker.run_id if request.asker else None
 
 
-def _of_model(event: ModelEvent, model: str) -> ModelEvent:
-    return replace(event, model=model) if isinstance(event, Finished) else event
+def _usage(final: Finished, item: Mapping[str, Any], told: Sequence[ModelEvent]) -> Usage:
+    if final.usage.input_tokens + final.usage.output_tokens:
+        return final.usage
+    # Whoever adds up comes to what the ledger says, where the provider does not count, too.
+    heard = Heard()
+    for event in told:
+        heard.hear(event)
+    return heard.usage_in_batch(item["bytes"], item["answer"]["body"])

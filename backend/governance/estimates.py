@@ -36,13 +36,22 @@ class Heard:
 
     def usage(self, request: ModelRequest) -> Usage:
         """Return the estimate of a call of which no more was heard."""
+        return self._usage(input_bound(request), self.said)
+
+    def usage_in_batch(self, sent_bytes: int, answer: str | None) -> Usage:
+        """Return the estimate of an answer out of a batch.
+
+        Args:
+            sent_bytes: The size of the question, as its provider was given it.
+            answer: As the provider gave it: one that cannot be read was made all the same.
+        """
+        said = self.said if self.said + self.thought else len((answer or "").encode())
+        return self._usage(math.ceil(sent_bytes / BYTES_PER_TOKEN), said)
+
+    def _usage(self, input_tokens: int, said: int) -> Usage:
         thought = math.ceil(self.thought / BYTES_PER_TOKEN)
-        said = math.ceil(self.said / BYTES_PER_TOKEN)
-        return Usage(
-            input_tokens=input_bound(request),
-            output_tokens=said + thought,
-            reasoning_tokens=thought,
-        )
+        output_tokens = math.ceil(said / BYTES_PER_TOKEN) + thought
+        return Usage(input_tokens, 0, output_tokens, reasoning_tokens=thought)
 
 
 def _bytes_of_json(value: object) -> int:

@@ -16,6 +16,7 @@ begin atomic
             jsonb_build_object(
                 'provider', i.provider,
                 'model', i.model,
+                'bytes', i.bytes,
                 'state', case
                     when i.state in ('done', 'expired') then i.state
                     when i.created_at < clock_timestamp() - make_interval(secs => s.batch_wait_s)
@@ -31,8 +32,8 @@ begin atomic
     where i.run_id = p_run and i.digest = p_digest;
 end;
 comment on function engine.find_batched(uuid, text) is
-'[{"provider", "model", "state": waiting | done | expired, "answer"}]: this question of the run, by each
-model that was asked it.';
+'[{"provider", "model", "bytes", "state": waiting | done | expired, "answer"}]: this question of the run, by
+each model that was asked it.';
 
 create function engine.queue_batched(p_item jsonb) returns jsonb
 language plpgsql

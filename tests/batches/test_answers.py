@@ -40,9 +40,9 @@ async def test_a_run_that_may_wait_is_answered_by_a_batch_and_costs_half(
         assert call["output_tokens"] == math.ceil(len(text) / BYTES_PER_TOKEN)
         assert call["is_estimated"]
     else:
-        assert run["usage"]["input_tokens"] == call["input_tokens"] > 0
-        assert run["usage"]["output_tokens"] == call["output_tokens"] > 0
         assert not call["is_estimated"]
+    assert run["usage"]["input_tokens"] == call["input_tokens"] > 0
+    assert run["usage"]["output_tokens"] == call["output_tokens"] > 0
     usage = Usage(call["input_tokens"], 0, call["output_tokens"])
     direct = ListedPrices().cost_usd(provider, MODELS[provider], usage)
     assert direct is not None
