@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 
 import httpx2
 
+from tests.support.listening import listening
+
 Change: TypeAlias = Callable[[str, str, int, bytes], tuple[int, bytes]]
 """Method, path, status and body of an answer into another status and body."""
 _OWN = frozenset({"host", "content-length", "connection", "accept-encoding"})
@@ -28,7 +30,6 @@ class Relay:
         self.changes: list[Change] = []
         self._held: tuple[str, str, str] | None = None
         self._open = asyncio.Event()
-        self.serving: set[asyncio.Task[Any]] = set()
 
     def hold(self, when: str, method: str, path: str) -> None:
         """Nobody gets past these requests: `before` the server hears them, or `after` it has answered."""
@@ -50,11 +51,7 @@ class Relay:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass one connection's only request on."""
-        task = asyncio.current_task()
-        assert task
-        self.serving.add(task)
-        task.add_done_callback(self.serving.discard)
-        try:
+        with suppress(asyncio.IncompleteReadError):
             head, content = await _read(reader)
             method, path, _ = head[0].split(" ", 2)
             bare = path.partition("?")[0]
@@ -76,12 +73,6 @@ class Relay:
             rest = (f"content-length: {len(body)}", "connection: close", "", "")
             writer.write("\r\n".join((*lines, *rest)).encode() + body)
             await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
 
     async def _gate(self, when: str, method: str, path: str) -> None:
         if self._held in ((when, method, path), (when, method, "")):
@@ -94,14 +85,9 @@ class Relay:
 async def relay_to(target: str) -> AsyncIterator[Relay]:
     """Yield a relay on a free port."""
     relay = Relay(target)
-    server = await asyncio.start_server(relay.serve, "127.0.0.1", 0)
-    relay.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
+    async with listening(relay.serve) as port:
+        relay.url = f"http://127.0.0.1:{port}"
         yield relay
-    finally:
-        server.close()
-        relay.let_go()
-        await asyncio.gather(*relay.serving, return_exceptions=True)
 
 
 def each_line(path_end: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Change:

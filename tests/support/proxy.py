@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from urllib.parse import urlsplit, urlunsplit
 
+from tests.support.listening import listening
 from tests.support.processes import until
 
 _CHUNK_BYTES = 65536
@@ -55,24 +56,17 @@ async def slow_network(url: str) -> AsyncIterator[tuple[str, Network]]:
     """Yield a URL of the same database through a network, and the network."""
     target = urlsplit(url)
     network = Network()
-    carriers: set[asyncio.Task[None]] = set()
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         up_reader, up_writer = await asyncio.open_connection(target.hostname, target.port)
-        up = _until_closed(network.carry_up(reader, up_writer), up_writer)
-        down = _until_closed(network.carry_down(up_reader, writer), writer)
-        carriers.update((asyncio.create_task(up), asyncio.create_task(down)))
+        with closing(up_writer):
+            up = _until_closed(network.carry_up(reader, up_writer), up_writer)
+            down = _until_closed(network.carry_down(up_reader, writer), writer)
+            await asyncio.gather(up, down)
 
-    server = await asyncio.start_server(connect, "127.0.0.1", 0)
-    try:
-        port = server.sockets[0].getsockname()[1]
+    async with listening(connect) as port:
         login = target.netloc.rpartition("@")[0]
         yield urlunsplit(target._replace(netloc=f"{login}@127.0.0.1:{port}")), network
-    finally:
-        server.close()
-        for carrier in carriers:
-            carrier.cancel()
-        await asyncio.gather(*carriers, return_exceptions=True)
 
 
 async def _until_closed(work: Coroutine[None, None, None], writer: asyncio.StreamWriter) -> None:
